@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MLO_CONTROLLER_H
+#define MLO_CONTROLLER_H
+
+#include "mlo-bitrate-predictor.h"
+#include "mlo-policy.h"
+#include "mlo-quality-optimizer.h"
+
+G_BEGIN_DECLS
+
+/**
+ * MloController: telemetry, features, networks, guard and ladder as one policy. The element owns
+ * one; the simulator runs the very same. Created with everything it will ever allocate: the other
+ * calls allocate nothing. One thread at a time.
+ */
+typedef struct _MloController MloController;
+
+/* Replaces the optimizer's choice, for exploration and for offline data. @values: the network's, or
+ * NULL without a network. Must return an action whose bit is in @mask. */
+typedef MloAction (*MloChooseFunc) (gpointer user_data, const float state[MLO_OPTIMIZER_FEATURES], guint32 mask,
+    const float *values);
+
+/* Replaces the predictor's output (kbit/s, link rate), for recording labels under another behaviour.
+ * @predicted < 0: there is no network. */
+typedef double (*MloPredictFunc) (gpointer user_data, const MloSample * sample, double predicted_kbps);
+
+typedef struct
+{
+  MloLimits limits;
+  MloSource source;
+  MloActuatorTraits traits;
+  gint64 interval_us;           /* of the ticks, 100000 */
+  const MloBitratePredictor *predictor; /* borrowed, outlives the controller; NULL: none */
+  const MloQualityOptimizer *optimizer; /* likewise */
+  gboolean rule_ladder;         /* without an optimizer: size and frame rate by rule (else they stay) */
+  MloChooseFunc choose;
+  MloPredictFunc predict;
+  gpointer user_data;           /* of both */
+} MloControllerConfig;
+
+extern const MloControllerConfig mlo_controller_config_default;
+
+MloController *mlo_controller_new (const MloControllerConfig * config);
+void mlo_controller_free (MloController * c);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloController, mlo_controller_free)
+
+/* The controller as a policy; freeing either frees both. */
+MloPolicy *mlo_controller_policy (MloController * c);
+
+/* Take effect at the next tick. */
+void mlo_controller_set_limits (MloController * c, const MloLimits * limits);
+void mlo_controller_set_source (MloController * c, const MloSource * source);
+void mlo_controller_set_traits (MloController * c, const MloActuatorTraits * traits);
+
+/* A discontinuity (pause, flush, another path): what was measured is forgotten, the ladder stays. */
+void mlo_controller_reset (MloController * c);
+
+/* As in MloPolicyClass. */
+void mlo_controller_on_packets (MloController * c, gint64 now_us, const MloPacket * packets, guint n);
+void mlo_controller_on_frame_sent (MloController * c, gint64 now_us, guint32 bytes, gboolean keyframe);
+void mlo_controller_on_receiver_report (MloController * c, gint64 now_us, const MloReceiverReport * report);
+const MloDecision *mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local);
+const MloDecision *mlo_controller_react (MloController * c, gint64 now_us);
+
+/* The decision in force. */
+const MloDecision *mlo_controller_decision (const MloController * c);
+/* The last tick's complete observation. */
+const MloSample *mlo_controller_sample (const MloController * c);
+
+/* The application altered or vetoed the last decision: @taken is what is really set, and the
+ * controller goes on from there. */
+void mlo_controller_override (MloController * c, const MloDecision * taken);
+
+/* The last tick's network inputs, for training: predictor (10), optimizer (15). */
+const float *mlo_controller_predictor_features (const MloController * c);
+const float *mlo_controller_optimizer_features (const MloController * c);
+
+G_END_DECLS
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MLO_FEATURES_H
+#define MLO_FEATURES_H
+
+#include "mlo-sample.h"
+
+G_BEGIN_DECLS
+
+/* Order of the predictor's inputs: latency, jitter, packet loss, bandwidth, complexity, mean of
+ * latency, deviation of latency, mean of jitter, mean of loss, bitrate. */
+#define MLO_PREDICTOR_FEATURES 10
+/* Order of the optimizer's inputs: fps, frame time, encode time, latency, bitrate, packet loss,
+ * buffer occupancy, CPU, GPU, memory, quality score, frame drops, jitter, bandwidth, complexity. */
+#define MLO_OPTIMIZER_FEATURES 15
+/* Samples over which means and deviation run, and the length of the predictor's window. */
+#define MLO_FEATURE_WINDOW 30
+
+typedef enum
+{
+  MLO_SCALING_REFERENCE,        /* linear, as the Python implementation has it */
+  MLO_SCALING_LOG,              /* bandwidth and bitrate on a log scale */
+} MloScalingKind;
+
+/**
+ * MloScaling: how raw values become network inputs and back. Part of a model file's metadata.
+ * Under LOG a rate r becomes log (max (r, rate_low_kbps) / rate_low_kbps) / log (rate_high_kbps / rate_low_kbps).
+ */
+typedef struct
+{
+  MloScalingKind kind;
+  double rate_low_kbps, rate_high_kbps; /* of the log scale */
+} MloScaling;
+
+extern const MloScaling mlo_scaling_reference;
+extern const MloScaling mlo_scaling_log_default;
+
+/**
+ * MloFeatureHistory: the last samples, enough for the rolling statistics. Plain struct.
+ */
+typedef struct
+{
+  float latency_ms[MLO_FEATURE_WINDOW];
+  float jitter_ms[MLO_FEATURE_WINDOW];
+  float loss[MLO_FEATURE_WINDOW];
+  float bandwidth_kbps[MLO_FEATURE_WINDOW];
+  float complexity[MLO_FEATURE_WINDOW];
+  float bitrate_kbps[MLO_FEATURE_WINDOW];
+  guint next, count;
+} MloFeatureHistory;
+
+void mlo_feature_history_reset (MloFeatureHistory * h);
+
+/* Adds one tick's sample. A field that is not valid repeats its last value (0 before the first). */
+void mlo_feature_history_push (MloFeatureHistory * h, const MloSample * s);
+
+/* Features of the newest sample, statistics over the samples in the history up to it (form of use
+ * `stream`). */
+void mlo_features_predictor (const MloScaling * scaling, const MloFeatureHistory * h, float out[MLO_PREDICTOR_FEATURES]);
+
+/* Features of every sample in the history, oldest first, each with the statistics over the samples
+ * from the window's first to itself (form of use `window`). @out: (count, 10); returns count. */
+guint mlo_features_predictor_window (const MloScaling * scaling, const MloFeatureHistory * h, float *out);
+
+/* One sample as the optimizer's state. Missing fields count as 0, complexity as 0.5. */
+void mlo_features_optimizer (const MloScaling * scaling, const MloSample * s, float out[MLO_OPTIMIZER_FEATURES]);
+
+/* The network's output y in 0..1 as a rate and back: linear (reference) or log in [min, max]. */
+double mlo_scaling_output_kbps (const MloScaling * scaling, double min_kbps, double max_kbps, double y);
+double mlo_scaling_output_inverse (const MloScaling * scaling, double min_kbps, double max_kbps, double kbps);
+
+G_END_DECLS
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MLO_QUALITY_OPTIMIZER_H
+#define MLO_QUALITY_OPTIMIZER_H
+
+#include "mlo-action.h"
+#include "mlo-features.h"
+#include "mlo-random.h"
+
+G_BEGIN_DECLS
+
+/**
+ * MloQualityOptimizer: the DQN head, 15 -> 128 -> 128 -> 64 -> 9 with ReLU: the value of each
+ * MloAction in a state. Const while in use, any number of threads.
+ */
+typedef struct _MloQualityOptimizer MloQualityOptimizer;
+
+typedef struct
+{
+  MloScaling scaling;
+} MloOptimizerConfig;
+
+MloQualityOptimizer *mlo_quality_optimizer_new (const MloOptimizerConfig * config, MloRandom * random);
+MloQualityOptimizer *mlo_quality_optimizer_load (const char *path, GError ** error);
+gboolean mlo_quality_optimizer_save (const MloQualityOptimizer * q, const char *path, const char *training, GError ** error);
+void mlo_quality_optimizer_free (MloQualityOptimizer * q);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloQualityOptimizer, mlo_quality_optimizer_free)
+
+const MloOptimizerConfig *mlo_quality_optimizer_config (const MloQualityOptimizer * q);
+float *mlo_quality_optimizer_parameters (MloQualityOptimizer * q, gsize * count);
+
+/* Q values of a state. FALSE where one is not finite. RT safe. */
+gboolean mlo_quality_optimizer_values (const MloQualityOptimizer * q, const float state[MLO_OPTIMIZER_FEATURES],
+    float values[MLO_N_ACTIONS]);
+
+/* The best action among those whose bit is set in @mask; MLO_ACTION_NONE when the mask is empty or
+ * a value is not finite. */
+MloAction mlo_quality_optimizer_choose (const MloQualityOptimizer * q, const float state[MLO_OPTIMIZER_FEATURES],
+    guint32 mask, float values[MLO_N_ACTIONS]);
+
+G_END_DECLS
+#endif
