@@ -1,4 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mlo-error.h"
 
-G_DEFINE_QUARK (mlo-error-quark, mlo_error)
+G_DEFINE_QUARK (mlo - error - quark, mlo_error)

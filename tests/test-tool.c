@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The tool's command line, as a user meets it. MLO_TOOL names the executable. */
+
+#include <glib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static int
+run_tool (const char *arguments, char **out, char **err)
+{
+  g_autofree char *command = g_strdup_printf ("%s %s", g_getenv ("MLO_TOOL"), arguments);
+  g_autoptr (GError) error = NULL;
+  int status = 0;
+
+  g_assert_true (g_spawn_command_line_sync (command, out, err, &status, &error));
+  g_assert_no_error (error);
+  g_assert_true (WIFEXITED (status));
+  return WEXITSTATUS (status);
+}
+
+static void
+test_help (void)
+{
+  g_autofree char *out = NULL, *err = NULL;
+
+  g_assert_cmpint (run_tool ("--help", &out, &err), ==, 0);
+  g_assert_nonnull (strstr (out, "Commands:"));
+  g_assert_cmpstr (err, ==, "");
+}
+
+static void
+test_version (void)
+{
+  g_autofree char *out = NULL;
+
+  g_assert_cmpint (run_tool ("--version", &out, NULL), ==, 0);
+  g_assert_cmpstr (out, ==, "mloptimizer " MLO_VERSION "\n");
+}
+
+static void
+test_bad_usage (void)
+{
+  static const struct
+  {
+    const char *arguments, *says;
+  } rows[] = {
+    {"", "no command"},
+    {"nonsense", "nonsense"},
+    {"--nonsense", "--nonsense"},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *out = NULL, *err = NULL;
+
+    g_test_message ("mloptimizer %s", rows[i].arguments);
+    g_assert_cmpint (run_tool (rows[i].arguments, &out, &err), ==, 2);
+    g_assert_nonnull (strstr (err, rows[i].says));
+    g_assert_cmpstr (out, ==, "");
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/tool/help", test_help);
+  g_test_add_func ("/tool/version", test_version);
+  g_test_add_func ("/tool/bad-usage", test_bad_usage);
+  return g_test_run ();
+}
