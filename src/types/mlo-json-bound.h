@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MLO_JSON_BOUND_H
+#define MLO_JSON_BOUND_H
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/**
+ * mlo_json_bound:
+ * @text: not NUL-terminated, begins with '{' or '['
+ * @max_depth: nesting allowed, the outermost counted
+ * @end: (out): bytes that the value takes
+ *
+ * Finds the end of one JSON object or array and bounds its nesting before json-glib sees it: its
+ * 1.6.6 has no limit of its own and a deep text overflows the stack. Outside strings only the
+ * characters of strict JSON pass, since json-glib also takes comments and 'quoted' strings, in
+ * which brackets could hide. Whether the value is well-formed is left to the parser.
+ *
+ * Returns: FALSE with MLO_ERROR_TOO_LARGE (nesting), _TRUNCATED (ends inside) or _FORMAT (a byte
+ * that JSON does not have); the message gives the offset.
+ */
+gboolean mlo_json_bound (const char *text, gsize length, guint max_depth, gsize * end, GError ** error);
+
+G_END_DECLS
+#endif
