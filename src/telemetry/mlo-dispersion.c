@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mlo-dispersion.h"
+
+#include <string.h>
+
+/* Resolution of the arrival times (draft-holmer-rmcat-transport-wide-cc-extensions-01). */
+#define ARRIVAL_GRID_US 250
+/* Two arrivals closer than this came in one delivery, ... */
+#define SAME_DELIVERY_US 300
+/* ... and deliveries on a radio's grid are at least this far apart. */
+#define RADIO_GRID_US 2000
+
+void
+mlo_dispersion_init (MloDispersion * d)
+{
+  memset (d, 0, sizeof *d);
+}
+
+void
+mlo_dispersion_add (MloDispersion * d, const MloPacket * packet, gint64 free_arrival_us)
+{
+  MloArrival *a;
+  gboolean first = d->count == 0;
+
+  if (!first && packet->arrival_us < d->last_arrival_us) {
+    /* Overtaken on the way (or a clock set back): it says nothing of the bottleneck. */
+    if (packet->arrival_us < d->last_arrival_us - G_USEC_PER_SEC)
+      mlo_dispersion_init (d);
+    return;
+  }
+  a = &d->ring[d->next];
+  a->arrival_us = packet->arrival_us;
+  a->bytes = packet->size + MLO_PACKET_OVERHEAD;
+  a->wait_us = (guint32) CLAMP (packet->arrival_us - free_arrival_us, 0, G_MAXINT32);
+  /* Without a queue it would have come by the time the one before it came: it waited for that one. */
+  a->chained = !first && free_arrival_us < d->last_arrival_us + ARRIVAL_GRID_US;
+  d->last_arrival_us = packet->arrival_us;
+  d->next = (d->next + 1) % MLO_DISPERSION_PACKETS;
+  d->count = MIN (d->count + 1, MLO_DISPERSION_PACKETS);
+}
+
+static const MloArrival *
+nth (const MloDispersion * d, guint i)
+{
+  return &d->ring[(d->next + MLO_DISPERSION_PACKETS - d->count + i) % MLO_DISPERSION_PACKETS];
+}
+
+/* Whether chained arrivals come in clumps with long silences between: most of the packets within a
+ * clump, most of the time in the silences. */
+static gboolean
+on_grid (const MloDispersion * d, guint from)
+{
+  guint together = 0, gaps = 0, silences = 0;
+  gint64 silent_us = 0, total_us = 0;
+
+  for (guint i = from + 1; i < d->count; i++) {
+    const MloArrival *a = nth (d, i);
+    gint64 gap;
+
+    if (!a->chained)
+      continue;
+    gap = a->arrival_us - nth (d, i - 1)->arrival_us;
+    gaps++;
+    total_us += gap;
+    if (gap <= SAME_DELIVERY_US)
+      together++;
+    else if (gap >= RADIO_GRID_US) {
+      silences++;
+      silent_us += gap;
+    }
+  }
+  return gaps >= 6 && silences >= 2 && together * 10 >= gaps * 4 && silent_us * 10 >= total_us * 7;
+}
+
+MloCapacity
+mlo_dispersion_capacity (const MloDispersion * d, gint64 window_us)
+{
+  MloCapacity c = {.kbps = -1.0 };
+  gint64 start_us = d->last_arrival_us - window_us, run_start = 0, run_end = 0, time_us = 0;
+  guint64 bytes = 0, run_bytes = 0, first_bytes = 0;
+  guint from = d->count, run_packets = 0;
+  gboolean open = FALSE;
+
+  while (from > 0 && nth (d, from - 1)->arrival_us >= start_us)
+    from--;
+  if (from >= d->count)
+    return c;
+  c.grid = on_grid (d, from);
+
+  for (guint i = from; i <= d->count; i++) {
+    const MloArrival *a = i < d->count ? nth (d, i) : NULL;
+
+    if (a && a->chained && open) {
+      run_bytes += a->bytes;
+      run_end = a->arrival_us;
+      run_packets++;
+      continue;
+    }
+    if (open && run_packets > 0) {
+      bytes += run_bytes + (c.grid ? first_bytes : 0);
+      time_us += run_end - run_start;
+      c.runs++;
+      c.packets += run_packets;
+    }
+    if (!a)
+      break;
+    open = TRUE;
+    run_start = run_end = a->arrival_us;
+    first_bytes = a->bytes;
+    run_bytes = 0;
+    run_packets = 0;
+  }
+  if (c.packets == 0)
+    return c;
+  c.busy_ms = (double) time_us / 1000.0;
+  if (time_us < ARRIVAL_GRID_US * (gint64) c.runs) {
+    time_us = MAX (time_us, ARRIVAL_GRID_US * (gint64) c.runs);
+    c.lower_bound = TRUE;
+  }
+  c.kbps = (double) bytes * 8000.0 / (double) time_us;
+  return c;
+}

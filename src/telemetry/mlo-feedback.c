@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mlo-feedback.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A transit this far from the minimum is no queue but a clock that was set. */
+#define ABSURD_TRANSIT_US (60 * G_USEC_PER_SEC)
+
+static void
+sliding_min_add (MloSlidingMin * m, gint64 now_us, gint64 value)
+{
+  gint64 no = now_us / MLO_FEEDBACK_BUCKET_US;
+
+  if (!m->any) {
+    for (int i = 0; i < MLO_FEEDBACK_BUCKETS; i++)
+      m->bucket[i] = G_MAXINT64;
+    m->bucket_no = no;
+    m->any = TRUE;
+  }
+  for (; m->bucket_no < no; m->bucket_no++) {
+    if (no - m->bucket_no > MLO_FEEDBACK_BUCKETS) {
+      m->bucket_no = no - MLO_FEEDBACK_BUCKETS - 1;
+      continue;
+    }
+    m->bucket[(m->bucket_no + 1) % MLO_FEEDBACK_BUCKETS] = G_MAXINT64;
+  }
+  value = MIN (value, m->bucket[m->bucket_no % MLO_FEEDBACK_BUCKETS]);
+  m->bucket[m->bucket_no % MLO_FEEDBACK_BUCKETS] = value;
+}
+
+static gint64
+sliding_min_get (const MloSlidingMin * m)
+{
+  gint64 least = G_MAXINT64;
+
+  if (!m->any)
+    return 0;
+  for (int i = 0; i < MLO_FEEDBACK_BUCKETS; i++)
+    least = MIN (least, m->bucket[i]);
+  return least == G_MAXINT64 ? 0 : least;
+}
+
+void
+mlo_feedback_init (MloFeedback * f)
+{
+  memset (f, 0, sizeof *f);
+  for (int i = 0; i < MLO_FEEDBACK_SLOTS; i++)
+    f->slot_no[i] = G_MININT64;
+}
+
+static guint
+slot_at (MloFeedback * f, gint64 arrival_us)
+{
+  gint64 no = arrival_us / MLO_FEEDBACK_SLOT_US;
+  guint i = (guint) (((no % MLO_FEEDBACK_SLOTS) + MLO_FEEDBACK_SLOTS) % MLO_FEEDBACK_SLOTS);
+
+  if (f->slot_no[i] != no) {
+    f->slot_no[i] = no;
+    f->slot_bytes[i] = f->slot_packets[i] = f->slot_lost[i] = 0;
+  }
+  return i;
+}
+
+static void
+see_packet (MloFeedback * f, gint64 now_us, const MloPacket * p)
+{
+  gint64 transit = p->arrival_us - p->send_us;
+  gint64 base;
+  guint slot;
+
+  if (f->transit.any && ABS (transit - sliding_min_get (&f->transit)) > ABSURD_TRANSIT_US)
+    return;
+  sliding_min_add (&f->transit, now_us, transit);
+  base = sliding_min_get (&f->transit);
+  f->queue_ms = (double) (transit - base) / 1000.0;
+  if (p->send_us != f->frame_send_us) {
+    f->frame_send_us = p->send_us;
+    f->frame_queue_ms = f->queue_ms;
+    f->queue_peak_ms = MAX (f->queue_peak_ms, f->queue_ms);
+    if (f->have_transit)
+      f->jitter_us += ((double) ABS (transit - f->last_transit_us) - f->jitter_us) / 16.0;
+    f->last_transit_us = transit;
+    f->have_transit = TRUE;
+  }
+  f->newest_arrival_us = f->newest_send_us == 0 ? p->arrival_us : MAX (f->newest_arrival_us, p->arrival_us);
+  slot = slot_at (f, p->arrival_us);
+  f->slot_bytes[slot] += p->size + MLO_PACKET_OVERHEAD;
+  f->slot_packets[slot]++;
+}
+
+void
+mlo_feedback_packets (MloFeedback * f, gint64 now_us, const MloPacket * packets, guint n)
+{
+  gint64 newest_send = 0;
+
+  if (n == 0)
+    return;
+  if (f->last_us != 0 && now_us >= f->last_us) {
+    f->interval_ms[f->next_interval] = (float) (now_us - f->last_us) / 1000.0f;
+    f->next_interval = (f->next_interval + 1) % MLO_FEEDBACK_INTERVALS;
+    f->n_intervals = MIN (f->n_intervals + 1, MLO_FEEDBACK_INTERVALS);
+  }
+  if (f->first_us == 0)
+    f->first_us = now_us;
+  f->last_us = now_us;
+
+  for (guint i = 0; i < n; i++) {
+    const MloPacket *p = &packets[i];
+
+    /* From the future or before what was seen: a lie or a repetition. */
+    if (p->send_us > now_us || p->send_us < f->newest_send_us - G_USEC_PER_SEC)
+      continue;
+    f->packets++;
+    if (p->lost) {
+      guint slot = slot_at (f, f->newest_arrival_us);
+
+      f->lost++;
+      f->slot_packets[slot]++;
+      f->slot_lost[slot]++;
+      continue;
+    }
+    see_packet (f, now_us, p);
+    newest_send = MAX (newest_send, p->send_us);
+    f->newest_send_us = MAX (f->newest_send_us, p->send_us);
+  }
+  if (newest_send > 0)
+    sliding_min_add (&f->round_trip, now_us, now_us - newest_send);
+}
+
+gboolean
+mlo_feedback_any (const MloFeedback * f)
+{
+  return f->first_us != 0;
+}
+
+double
+mlo_feedback_base_rtt_ms (const MloFeedback * f)
+{
+  return (double) sliding_min_get (&f->round_trip) / 1000.0;
+}
+
+double
+mlo_feedback_rtt_ms (const MloFeedback * f)
+{
+  return mlo_feedback_base_rtt_ms (f) + f->queue_ms;
+}
+
+double
+mlo_feedback_loss (const MloFeedback * f)
+{
+  gint64 no = f->newest_arrival_us / MLO_FEEDBACK_SLOT_US;
+  guint packets = 0, lost = 0;
+
+  for (int i = 0; i < MLO_FEEDBACK_SLOTS; i++) {
+    if (f->slot_no[i] > no - MLO_FEEDBACK_SLOTS && f->slot_no[i] <= no) {
+      packets += f->slot_packets[i];
+      lost += f->slot_lost[i];
+    }
+  }
+  return packets > 0 ? (double) lost / packets : 0.0;
+}
+
+double
+mlo_feedback_delivered_kbps (const MloFeedback * f, gint64 span_us)
+{
+  gint64 no = f->newest_arrival_us / MLO_FEEDBACK_SLOT_US;
+  gint64 n = CLAMP (span_us / MLO_FEEDBACK_SLOT_US, 1, MLO_FEEDBACK_SLOTS - 1);
+  gint64 covered_us = (n - 1) * MLO_FEEDBACK_SLOT_US + f->newest_arrival_us - no * MLO_FEEDBACK_SLOT_US;
+  guint64 bytes = 0;
+
+  for (int i = 0; i < MLO_FEEDBACK_SLOTS; i++) {
+    if (f->slot_no[i] > no - n && f->slot_no[i] <= no)
+      bytes += f->slot_bytes[i];
+  }
+  /* The newest slot is only partly over. */
+  return (double) bytes * 8000.0 / (double) MAX (covered_us, MLO_FEEDBACK_SLOT_US);
+}
+
+double
+mlo_feedback_interval_ms (const MloFeedback * f)
+{
+  float sorted[MLO_FEEDBACK_INTERVALS];
+  guint n = f->n_intervals;
+
+  if (n == 0)
+    return 0.0;
+  memcpy (sorted, f->interval_ms, n * sizeof *sorted);
+  for (guint i = 1; i < n; i++) {
+    float x = sorted[i];
+    guint k = i;
+
+    for (; k > 0 && sorted[k - 1] > x; k--)
+      sorted[k] = sorted[k - 1];
+    sorted[k] = x;
+  }
+  return sorted[(n - 1) * 95 / 100];
+}
+
+double
+mlo_feedback_take_peak (MloFeedback * f)
+{
+  double peak = f->queue_peak_ms;
+
+  f->queue_peak_ms = f->frame_queue_ms;
+  return peak;
+}
+
+gint64
+mlo_feedback_free_arrival_us (const MloFeedback * f, gint64 send_us)
+{
+  return send_us + sliding_min_get (&f->transit);
+}
