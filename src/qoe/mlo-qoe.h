@@ -24,11 +24,24 @@ typedef struct
   double gap_ms;                /* sum over gaps that end in it of max (0, gap - 100 ms) */
 } MloQoeSecond;
 
-/* The score R of DESIGN section 8 before the lower clip, floor -50: the training reward.
- * No frame shown: R = 0 (and the reward is the floor). */
+/**
+ * mlo_qoe_reward:
+ * The training reward: R before the lower clip, floor -50 (the upper clip at 100 holds), so that bad
+ * seconds still have a slope. A second without a shown frame earns the floor.
+ *
+ *   R = 100 - I_video - I_rate - 0.848 I_input - I_lost
+ *   I_video = 66 clip ((40 - PSNR)/20, 0, 1)
+ *   I_rate  = min (66, 0.259 (exp (67.28/fps) + 3.23) + 5 log2 (60/fps)), fps at most 60
+ *   I_input = clip (90/(1 + exp (1.191 - 0.009775 D)) - 18.73, 0, 68.98)
+ *   I_lost  = 0.625 * 9.306 ln (1 + L), L = min (100, lost_percent + 100 gap_ms/1000)
+ *
+ * (delay, loss and frame rate: ITU-T G.1072 and Zadtootaghaj et al., MMSys 2020.) NAN where frames
+ * were shown but @psnr_db or @delay_ms is NAN: what was not measured has no score.
+ */
 double mlo_qoe_reward (const MloQoeSecond * s);
-/* R clipped to 0..100. */
+/* R clipped to 0..100; 0 without a shown frame; NAN as above. */
 double mlo_qoe_score (const MloQoeSecond * s);
+/* Mean opinion score 1.3..4.64 of @r: 1.3 + 0.0334 R + R (R - 60)(100 - R) 7e-6. */
 double mlo_qoe_mos (double r);
 
 /**
@@ -43,6 +56,17 @@ double mlo_qoe_psnr_db (double bitrate_kbps, double fps, double scale, double pi
 /**
  * MloQoeMeter: frames captured, sent and decoded in, seconds of display time out. The same meter
  * scores the simulator and real streams. Times in us on one clock. Not thread safe.
+ *
+ * The display refreshes at start + k/60 s. At each refresh the newest frame (greatest id) decoded
+ * until then goes on it, unless it is there already or was captured more than
+ * MLO_QOE_MAX_DELAY_MS before. A frame shown counts in the second of that refresh; its
+ * capture-to-display delay runs from capture to that refresh (0..16.7 ms after decoding). Gaps run
+ * from refresh to refresh and count in the second they end in; one that never ends costs its empty
+ * seconds (R = 0) and nothing else; before the first picture there is no gap. A second without a
+ * shown frame has delay_ms NAN, one without a measured picture psnr_db NAN.
+ *
+ * Memory is bounded however long it runs: the last 60 s of frames (at most 65536) and the seconds
+ * not fetched yet (at most a day).
  */
 typedef struct _MloQoeMeter MloQoeMeter;
 
@@ -61,9 +85,31 @@ void mlo_qoe_meter_decoded (MloQoeMeter * m, guint64 id, gint64 decoded_us, doub
  * FALSE when none is left. */
 gboolean mlo_qoe_meter_next (MloQoeMeter * m, gint64 now_us, MloQoeSecond * second);
 
-/* Over all frames so far; @percent 0..100. NAN without frames. */
+/**
+ * MloQoeShown: a frame that was shown, told as soon as that is certain.
+ */
+typedef struct
+{
+  guint64 id;
+  gint64 capture_us;
+  gint64 decoded_us;
+  gint64 shown_us;              /* the refresh */
+  gint64 gap_us;                /* since the frame shown before, 0 for the first */
+  gboolean freeze;              /* that gap counted as a freeze */
+  double psnr_db;               /* NAN: not measured */
+} MloQoeShown;
+
+typedef void (*MloQoeShownFunc) (const MloQoeShown * shown, gpointer user_data);
+
+/* Called inside mlo_qoe_meter_decoded and _next, in the order of shown_us; must not call the meter.
+ * NULL: none. Survives a reset. */
+void mlo_qoe_meter_set_shown_func (MloQoeMeter * m, MloQoeShownFunc func, gpointer user_data);
+
+/* Delay from capture to decoded (not to the refresh), ms, over all decoded frames so far, shown or
+ * not; @percent 0..100. From a histogram with bins of 10 us or 0.8 %. NAN without frames. */
 double mlo_qoe_meter_delay_percentile (const MloQoeMeter * m, double percent);
-/* Freezes as W3C webrtc-stats counts them (gap > max (3 * avg, avg + 150 ms)). */
+/* Freezes as W3C webrtc-stats counts them: gap > max (3 * avg, avg + 150 ms), avg over the last (at
+ * most 30, at least 5) gaps before it. @total_ms: whole length of those gaps. Either may be NULL. */
 void mlo_qoe_meter_freezes (const MloQoeMeter * m, guint * count, double *total_ms);
 
 G_END_DECLS
