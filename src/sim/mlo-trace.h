@@ -25,7 +25,24 @@ typedef struct
   MloTraceRow *rows;
   guint n_rows;
   gint64 duration_us;
+
+  /* Derived from the rows by mlo_trace_new(). */
+  double *bytes_before;         /* (n_rows + 1): bytes carried in [0, start of row) */
+  gint64 (*outages)[2];         /* [from, to) in us, 500 ms after included; may reach over the end */
+  guint n_outages;
 } MloTrace;
+
+/* Ceilings of what is read from outside. */
+#define MLO_TRACE_MAX_BYTES (64u * 1024 * 1024)
+#define MLO_TRACE_MAX_ROWS 4000000u
+#define MLO_TRACE_MAX_TIME_MS 1e9
+#define MLO_TRACE_MAX_KBPS 1e7
+#define MLO_TRACE_MAX_RTT_MS 60000.0
+
+/* DESIGN section 8: an outage of the link. */
+#define MLO_OUTAGE_KBPS 100.0
+#define MLO_OUTAGE_LEAST_US 200000
+#define MLO_OUTAGE_AFTER_US 500000
 
 typedef enum
 {
@@ -38,7 +55,10 @@ typedef enum
   MLO_N_TRACE_KINDS
 } MloTraceKind;
 
+/* "lte", "5g", "wifi", "satellite", "wired", "fading". */
 const char *mlo_trace_kind_name (MloTraceKind kind);
+/* The kind called so ("starlink" is satellite), or -1. */
+int mlo_trace_kind_from_name (const char *name);
 
 /* CSV (time_ms,capacity_kbps[,rtt_ms][,loss] as in the comment line `# columns=`) or mahimahi's
  * format (one millisecond stamp a line, one 1500-byte packet each), told apart by their content.
@@ -46,6 +66,10 @@ const char *mlo_trace_kind_name (MloTraceKind kind);
 MloTrace *mlo_trace_load (const char *path, GError ** error);
 /* The same from memory; @name for messages. */
 MloTrace *mlo_trace_parse (const char *name, const char *text, gsize length, GError ** error);
+/* Takes the rows (transfer full, g_malloc), which must hold what MloTraceRow says; @duration_us
+ * beyond the last row's time. @name and @kind are copied. */
+MloTrace *mlo_trace_new (const char *name, const char *kind, MloTraceRow * rows, guint n_rows, gint64 duration_us);
+/* A random trace of this kind, see mlo-trace-generate.c; the same generator state gives the same trace. */
 MloTrace *mlo_trace_generate (MloTraceKind kind, MloRandom * random, double seconds);
 MloTrace *mlo_trace_new_constant (double capacity_kbps, double seconds);
 /* From @n pairs of seconds and kbit/s, e.g. steps; @seconds in all. */
@@ -55,6 +79,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloTrace, mlo_trace_free)
 
 /* The row in force at @time_us (the trace repeats). */
 const MloTraceRow *mlo_trace_at (const MloTrace * t, gint64 time_us);
+/* Bytes carried in [0, time_us), repetitions counted: the link's position. @hint: row of the last
+ * call or NULL; makes calls with rising times O(1). */
+double mlo_trace_position (const MloTrace * t, gint64 time_us, guint * hint);
+/* The earliest time at which the position reaches @bytes, in us and its fraction; INFINITY where it
+ * never does. */
+double mlo_trace_time_of (const MloTrace * t, double bytes, guint * hint);
 /* When the last of @bytes has left, if the link starts on them at @start_us and does nothing else.
  * G_MAXINT64 where the trace never carries anything. */
 gint64 mlo_trace_serve (const MloTrace * t, gint64 start_us, double bytes);
