@@ -10,24 +10,24 @@ static const struct
   const char *text;
   int expected;
 } rows[] = {
-  { "{}", 2 },
-  { "[] tail", 2 },
-  { "{\"a\": [1, -2.5e+3, null]} {", 25 },
-  { "{\"]}\\\"}\": \"\\\\\"}", 15 },
-  { "[[[]]]", 6 },
-  { "[[[[]]]]", -1 - MLO_ERROR_TOO_LARGE },
-  { "{\"[[[[[[[[\": 1}", 15 },
-  { "", -1 - MLO_ERROR_TRUNCATED },
-  { "{", -1 - MLO_ERROR_TRUNCATED },
-  { "{\"a", -1 - MLO_ERROR_TRUNCATED },
-  { "{\"a\\", -1 - MLO_ERROR_TRUNCATED },
-  { "1", -1 - MLO_ERROR_FORMAT },
-  { "\"a\"", -1 - MLO_ERROR_FORMAT },
-  { "]", -1 - MLO_ERROR_FORMAT },
+  {"{}", 2},
+  {"[] tail", 2},
+  {"{\"a\": [1, -2.5e+3, null]} {", 25},
+  {"{\"]}\\\"}\": \"\\\\\"}", 15},
+  {"[[[]]]", 6},
+  {"[[[[]]]]", -1 - MLO_ERROR_TOO_LARGE},
+  {"{\"[[[[[[[[\": 1}", 15},
+  {"", -1 - MLO_ERROR_TRUNCATED},
+  {"{", -1 - MLO_ERROR_TRUNCATED},
+  {"{\"a", -1 - MLO_ERROR_TRUNCATED},
+  {"{\"a\\", -1 - MLO_ERROR_TRUNCATED},
+  {"1", -1 - MLO_ERROR_FORMAT},
+  {"\"a\"", -1 - MLO_ERROR_FORMAT},
+  {"]", -1 - MLO_ERROR_FORMAT},
   /* json-glib skips comments and takes single quotes: nesting must not hide behind them */
-  { "[/*\"*/[[[[[\"]", -1 - MLO_ERROR_FORMAT },
-  { "['\"'[[[[", -1 - MLO_ERROR_FORMAT },
-  { "[#\n]", -1 - MLO_ERROR_FORMAT },
+  {"[/*\"*/[[[[[\"]", -1 - MLO_ERROR_FORMAT},
+  {"['\"'[[[[", -1 - MLO_ERROR_FORMAT},
+  {"[#\n]", -1 - MLO_ERROR_FORMAT},
 };
 
 static void

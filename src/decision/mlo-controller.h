@@ -71,7 +71,7 @@ const MloSample *mlo_controller_sample (const MloController * c);
  * controller goes on from there. */
 void mlo_controller_override (MloController * c, const MloDecision * taken);
 
-/* The last tick's network inputs, for training: predictor (10), optimizer (15). */
+/* The last tick's network inputs, for training: predictor (10; NULL without a predictor), optimizer (15). */
 const float *mlo_controller_predictor_features (const MloController * c);
 const float *mlo_controller_optimizer_features (const MloController * c);
 

@@ -117,6 +117,6 @@ mlo_dispersion_capacity (const MloDispersion * d, gint64 window_us)
     time_us = MAX (time_us, ARRIVAL_GRID_US * (gint64) c.runs);
     c.lower_bound = TRUE;
   }
-  c.kbps = (double) bytes * 8000.0 / (double) time_us;
+  c.kbps = (double) bytes *8000.0 / (double) time_us;
   return c;
 }

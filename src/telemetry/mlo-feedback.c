@@ -174,7 +174,7 @@ mlo_feedback_delivered_kbps (const MloFeedback * f, gint64 span_us)
       bytes += f->slot_bytes[i];
   }
   /* The newest slot is only partly over. */
-  return (double) bytes * 8000.0 / (double) MAX (covered_us, MLO_FEEDBACK_SLOT_US);
+  return (double) bytes *8000.0 / (double) MAX (covered_us, MLO_FEEDBACK_SLOT_US);
 }
 
 double

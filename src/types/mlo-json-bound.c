@@ -6,7 +6,7 @@
 #include "mlo-error.h"
 
 gboolean
-mlo_json_bound (const char *text, gsize length, guint max_depth, gsize *end, GError **error)
+mlo_json_bound (const char *text, gsize length, guint max_depth, gsize * end, GError ** error)
 {
   gboolean in_string = FALSE, escaped = FALSE;
   guint depth = 0;

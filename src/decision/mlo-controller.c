@@ -1,0 +1,653 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mlo-controller.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "mlo-dispersion.h"
+#include "mlo-feedback.h"
+#include "mlo-guard.h"
+#include "mlo-ladder.h"
+#include "mlo-qoe.h"
+#include "mlo-window.h"
+
+/* Windows of the capacity estimate: the sharp one, and the wider ones when frames are too small or
+ * too few to measure with. */
+static const gint64 capacity_windows_us[] = { 150000, 400000, 1000000 };
+
+/* Least busy time for an estimate to count as a measurement. */
+#define CAPACITY_MIN_BUSY_MS 4.0
+/* Largest capacity over this many ticks. */
+#define RECENT_TICKS 10
+/* The optimizer's factors on the prediction. */
+static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
+
+#define GAIN_NEUTRAL 4
+#define GAIN_DWELL_US 300000
+/* Feedback is lost after max (this, 3 usual intervals). */
+#define LOST_US G_USEC_PER_SEC
+#define PROBE_INTERVAL_US 200000
+/* Receiver reports count as feedback for this long. */
+#define REPORT_FRESH_US (12 * G_USEC_PER_SEC)
+/* Smoothing of the bitrate by which the ladder goes, a second. */
+#define LADDER_SMOOTH_S 1.0
+/* Points of R that the rule wants for a step. */
+#define RULE_MARGIN 3.0
+
+const MloLimits mlo_limits_default = {
+  .min_bitrate_kbps = 300.0,
+  .max_bitrate_kbps = 20000.0,
+  .start_bitrate_kbps = 2000.0,
+  .target_delay_ms = 60.0,
+  .min_fps = 15.0,
+  .max_fps = 0.0,
+  .min_height = 240,
+  .adapt = MLO_ADAPT_ALL,
+};
+
+const MloActuatorTraits mlo_actuator_traits_default = {
+  .can_bitrate = TRUE,
+  .can_resolution = TRUE,
+  .can_framerate = TRUE,
+  .dead_band = 0.02,
+};
+
+const MloControllerConfig mlo_controller_config_default = {
+  .interval_us = 100000,
+  .rule_ladder = TRUE,
+};
+
+struct _MloController
+{
+  MloPolicy policy;             /* first: freeing either frees both */
+  MloControllerConfig config;
+  MloPredictorState *predictor_state;
+  MloFeedback feedback;
+  MloDispersion dispersion;
+  MloWindow flight;             /* what was sent and what came back */
+  MloReceiverReport report;
+  gint64 report_us, first_report_us;    /* newest and first receiver report; 0: none */
+  double report_min_rtt_ms;
+  MloGuard guard;
+  MloLadder ladder;
+  MloCapacity capacity;
+  gint64 capacity_us;           /* when it was measured */
+  double recent_capacity[RECENT_TICKS]; /* IP kbit/s, <= 0: unknown */
+  guint recent_next;
+  double payload_share;         /* of IP bytes that are the encoder's */
+  double frame_bytes;           /* smoothed size of a frame */
+  gint64 first_sent_us;         /* oldest frame since the last feedback */
+  guint gain;
+  gint64 gain_us;
+  double ladder_kbps;           /* smoothed bitrate */
+  MloSample sample;             /* last tick's */
+  float optimizer_state[MLO_OPTIMIZER_FEATURES];
+  double predicted_kbps;
+  MloDecision decision;
+  gint64 last_rise_us;          /* of the bitrate that was given out */
+  gint64 last_tick_us;          /* 0: none yet */
+};
+
+static const MloPolicyClass controller_policy_class;
+
+MloController *
+mlo_controller_new (const MloControllerConfig * config)
+{
+  MloController *c = g_new0 (MloController, 1);
+
+  c->policy.klass = &controller_policy_class;
+  c->config = *config;
+  if (c->config.limits.max_bitrate_kbps <= 0.0)
+    c->config.limits = mlo_limits_default;
+  if (config->predictor)
+    c->predictor_state = mlo_predictor_state_new (config->predictor);
+  mlo_ladder_init (&c->ladder, &config->source, &c->config.limits);
+  mlo_controller_reset (c);
+  return c;
+}
+
+void
+mlo_controller_free (MloController * c)
+{
+  if (!c)
+    return;
+  if (c->predictor_state)
+    mlo_predictor_state_free (c->predictor_state);
+  g_free (c);
+}
+
+MloPolicy *
+mlo_controller_policy (MloController * c)
+{
+  return &c->policy;
+}
+
+static double
+clamp_rate (const MloController * c, double kbps)
+{
+  return CLAMP (kbps, c->config.limits.min_bitrate_kbps, c->config.limits.max_bitrate_kbps);
+}
+
+static void
+fill_decision (MloController * c)
+{
+  MloDecision *d = &c->decision;
+
+  d->width = c->ladder.size.index == 0 ? 0 : mlo_ladder_size (&c->ladder)->width;
+  d->height = c->ladder.size.index == 0 ? 0 : mlo_ladder_size (&c->ladder)->height;
+  d->fps = c->ladder.rate.index == 0 && c->config.limits.max_fps <= 0.0 ? 0.0 : mlo_ladder_fps (&c->ladder);
+  d->gain = gains[c->gain];
+}
+
+void
+mlo_controller_reset (MloController * c)
+{
+  double start = c->decision.serial > 0 ? c->decision.bitrate_kbps
+      : clamp_rate (c, c->config.limits.start_bitrate_kbps > 0.0 ? c->config.limits.start_bitrate_kbps
+      : mlo_limits_default.start_bitrate_kbps);
+
+  mlo_feedback_init (&c->feedback);
+  mlo_dispersion_init (&c->dispersion);
+  mlo_window_init (&c->flight);
+  mlo_guard_init (&c->guard, start);
+  memset (&c->sample, 0, sizeof c->sample);
+  memset (c->recent_capacity, 0, sizeof c->recent_capacity);
+  c->report_us = c->first_report_us = 0;
+  c->capacity.kbps = -1.0;
+  c->capacity_us = 0;
+  c->payload_share = 0.955;
+  c->frame_bytes = 0.0;
+  c->first_sent_us = 0;
+  c->gain = GAIN_NEUTRAL;
+  c->gain_us = 0;
+  c->ladder_kbps = start;
+  c->predicted_kbps = -1.0;
+  c->last_rise_us = 0;
+  if (c->predictor_state)
+    mlo_predictor_state_reset (c->predictor_state);
+  c->decision.bitrate_kbps = start;
+  c->decision.predicted_kbps = -1.0;
+  c->decision.capacity_kbps = -1.0;
+  c->decision.state = MLO_GUARD_HOLD;
+  c->decision.reason = "no feedback yet: the start bitrate stays";
+  c->decision.window_bytes = G_MAXUINT64;
+  c->decision.probe_interval_us = 0;
+  c->decision.action = MLO_ACTION_NONE;
+  fill_decision (c);
+}
+
+void
+mlo_controller_set_limits (MloController * c, const MloLimits * limits)
+{
+  gboolean ladder = limits->min_fps != c->config.limits.min_fps || limits->max_fps != c->config.limits.max_fps
+      || limits->min_height != c->config.limits.min_height;
+
+  c->config.limits = *limits;
+  if (c->config.limits.min_bitrate_kbps > c->config.limits.max_bitrate_kbps)
+    c->config.limits.min_bitrate_kbps = c->config.limits.max_bitrate_kbps;
+  if (ladder)
+    mlo_ladder_init (&c->ladder, &c->config.source, &c->config.limits);
+}
+
+void
+mlo_controller_set_source (MloController * c, const MloSource * source)
+{
+  if (source->width == c->config.source.width && source->height == c->config.source.height
+      && fabs (source->fps - c->config.source.fps) < 0.01)
+    return;
+  c->config.source = *source;
+  mlo_ladder_init (&c->ladder, source, &c->config.limits);
+}
+
+void
+mlo_controller_set_traits (MloController * c, const MloActuatorTraits * traits)
+{
+  c->config.traits = *traits;
+}
+
+/* What came in, turned into a capacity. A wider window where the sharp one has too little. */
+static void
+measure_capacity (MloController * c, gint64 now_us)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (capacity_windows_us); i++) {
+    MloCapacity m = mlo_dispersion_capacity (&c->dispersion, capacity_windows_us[i]);
+
+    if (m.kbps <= 0.0 || (m.busy_ms < CAPACITY_MIN_BUSY_MS && !m.lower_bound && i + 1 < G_N_ELEMENTS (capacity_windows_us)))
+      continue;
+    m.kbps = MIN (m.kbps, 1e6);
+    c->capacity = m;
+    c->capacity_us = now_us;
+    return;
+  }
+}
+
+void
+mlo_controller_on_packets (MloController * c, gint64 now_us, const MloPacket * packets, guint n)
+{
+  if (n == 0)
+    return;
+  mlo_feedback_packets (&c->feedback, now_us, packets, n);
+  mlo_window_acked (&c->flight, packets, n);
+  for (guint i = 0; i < n; i++) {
+    const MloPacket *p = &packets[i];
+
+    if (p->lost || p->send_us > now_us)
+      continue;
+    mlo_dispersion_add (&c->dispersion, p, mlo_feedback_free_arrival_us (&c->feedback, p->send_us));
+    c->payload_share += 0.01 * ((double) p->size / (p->size + MLO_PACKET_OVERHEAD) - c->payload_share);
+  }
+  c->first_sent_us = 0;
+  measure_capacity (c, now_us);
+}
+
+void
+mlo_controller_on_frame_sent (MloController * c, gint64 now_us, guint32 bytes, gboolean keyframe)
+{
+  mlo_window_sent (&c->flight, now_us, bytes);
+  if (c->first_sent_us == 0)
+    c->first_sent_us = now_us;
+  if (!keyframe || c->frame_bytes <= 0.0)
+    c->frame_bytes += (c->frame_bytes <= 0.0 ? 1.0 : 0.1) * (bytes - c->frame_bytes);
+}
+
+void
+mlo_controller_on_receiver_report (MloController * c, gint64 now_us, const MloReceiverReport * report)
+{
+  if (c->report_us == 0) {
+    c->first_report_us = now_us;
+    c->report_min_rtt_ms = -1.0;
+  }
+  c->report = *report;
+  c->report_us = now_us;
+  if (report->rtt_ms >= 0.0 && isfinite (report->rtt_ms)) {
+    /* Slowly forgets, so that a longer path is believed after a while. */
+    if (c->report_min_rtt_ms < 0.0 || report->rtt_ms < c->report_min_rtt_ms)
+      c->report_min_rtt_ms = report->rtt_ms;
+    else
+      c->report_min_rtt_ms += 0.01 * (report->rtt_ms - c->report_min_rtt_ms);
+  }
+}
+
+/* Age of the oldest frame that is still unacknowledged, ms. */
+static double
+oldest_age_ms (const MloController * c, gint64 now_us)
+{
+  if (c->flight.count == 0)
+    return 0.0;
+  return (double) (now_us - c->flight.send_us[c->flight.head]) / 1000.0;
+}
+
+static gboolean
+feedback_lost (const MloController * c, gint64 now_us)
+{
+  gint64 patience = MAX (LOST_US, (gint64) (3000.0 * mlo_feedback_interval_ms (&c->feedback)));
+
+  return mlo_feedback_any (&c->feedback) && c->first_sent_us != 0
+      && now_us - MAX (c->first_sent_us, c->feedback.last_us) > patience;
+}
+
+static double
+queue_ms_now (const MloController * c, gint64 now_us)
+{
+  double silent;
+
+  if (!mlo_feedback_any (&c->feedback))
+    return 0.0;
+  /* A frame that should have been acknowledged by now waits somewhere. */
+  silent = oldest_age_ms (c, now_us) - mlo_feedback_base_rtt_ms (&c->feedback)
+      - mlo_feedback_interval_ms (&c->feedback) - (c->config.source.fps > 0.0 ? 1000.0 / c->config.source.fps : 17.0);
+  return MAX (c->feedback.queue_ms, silent);
+}
+
+/* The network's part of the observation: measured here per packet first, then by receiver reports,
+ * then what the application told. */
+static void
+complete_sample (MloController * c, gint64 now_us, const MloSample * local)
+{
+  MloSample *s = &c->sample;
+
+  *s = *local;
+  s->timestamp_us = now_us;
+  mlo_sample_set (s, MLO_FIELD_BITRATE, c->decision.bitrate_kbps);
+  if (mlo_feedback_any (&c->feedback)) {
+    double queue = MIN (queue_ms_now (c, now_us), 60000.0);
+
+    mlo_sample_set (s, MLO_FIELD_LATENCY, MIN (mlo_feedback_base_rtt_ms (&c->feedback) + queue, 60000.0));
+    mlo_sample_set (s, MLO_FIELD_QUEUE_DELAY, queue);
+    mlo_sample_set (s, MLO_FIELD_JITTER, MIN (c->feedback.jitter_us / 1000.0, 60000.0));
+    mlo_sample_set (s, MLO_FIELD_PACKET_LOSS, mlo_feedback_loss (&c->feedback));
+    mlo_sample_set (s, MLO_FIELD_DELIVERED, mlo_feedback_delivered_kbps (&c->feedback, 500000));
+    if (c->capacity.kbps > 0.0)
+      mlo_sample_set (s, MLO_FIELD_BANDWIDTH, c->capacity.kbps);
+  } else if (c->report_us != 0 && now_us - c->report_us < REPORT_FRESH_US) {
+    if (c->report.rtt_ms >= 0.0) {
+      mlo_sample_set (s, MLO_FIELD_LATENCY, c->report.rtt_ms);
+      mlo_sample_set (s, MLO_FIELD_QUEUE_DELAY, c->report.rtt_ms - c->report_min_rtt_ms);
+    }
+    mlo_sample_set (s, MLO_FIELD_JITTER, c->report.jitter_ms);
+    mlo_sample_set (s, MLO_FIELD_PACKET_LOSS, c->report.fraction_lost);
+    mlo_sample_set (s, MLO_FIELD_DELIVERED, c->report.received_kbps);
+  }
+  if (c->decision.window_bytes != G_MAXUINT64)
+    mlo_sample_set (s, MLO_FIELD_BUFFER_OCCUPANCY,
+        MIN (1.0, (double) c->flight.in_flight / (double) MAX (c->decision.window_bytes, 1)));
+}
+
+/* Bytes that may be in flight, DESIGN section 6. */
+static guint64
+window_bytes (const MloController * c)
+{
+  const MloLimits *l = &c->config.limits;
+  double fps = mlo_ladder_fps (&c->ladder) > 0.0 ? mlo_ladder_fps (&c->ladder) : 60.0;
+  double hold_ms, bytes, frame = MAX (c->frame_bytes, 125.0 * c->decision.bitrate_kbps / fps);
+
+  if (!mlo_feedback_any (&c->feedback) || c->capacity.kbps <= 0.0)
+    return G_MAXUINT64;
+  hold_ms = mlo_feedback_base_rtt_ms (&c->feedback) + l->target_delay_ms + mlo_feedback_interval_ms (&c->feedback);
+  bytes = c->capacity.kbps * c->payload_share * hold_ms / 8.0 + frame;
+  return (guint64) MAX (bytes, 2.0 * frame);
+}
+
+static double
+media_kbps (const MloController * c, double ip_kbps)
+{
+  return ip_kbps > 0.0 ? ip_kbps * c->payload_share : -1.0;
+}
+
+static void
+guard_input (MloController * c, gint64 now_us, gboolean tick, double wanted_kbps, MloGuardInput * in)
+{
+  double recent = c->capacity.kbps;
+
+  for (guint i = 0; i < RECENT_TICKS; i++)
+    recent = MAX (recent, c->recent_capacity[i]);
+  memset (in, 0, sizeof *in);
+  in->now_us = now_us;
+  in->tick = tick;
+  in->wanted_kbps = wanted_kbps;
+  in->per_packet = mlo_feedback_any (&c->feedback);
+  in->ever_feedback = in->per_packet || c->report_us != 0;
+  in->lost = in->per_packet ? feedback_lost (c, now_us)
+      : in->ever_feedback && now_us - c->report_us > REPORT_FRESH_US && c->flight.total_sent > 0;
+  /* A bound from below is no measure of what is too much. */
+  in->capacity_kbps = c->capacity.lower_bound ? -1.0 : media_kbps (c, c->capacity.kbps);
+  in->recent_capacity_kbps = c->capacity.lower_bound ? -1.0 : media_kbps (c, recent);
+  in->queue_ms = in->per_packet ? queue_ms_now (c, now_us) : mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0);
+  in->loss = mlo_sample_get (&c->sample, MLO_FIELD_PACKET_LOSS, 0.0);
+  in->encoded_kbps = mlo_sample_get (&c->sample, MLO_FIELD_ENCODED, -1.0);
+  in->limits = &c->config.limits;
+  /* What the application measured: the more cautious of both. */
+  if (mlo_sample_has (&c->sample, MLO_FIELD_BANDWIDTH) && !in->per_packet)
+    in->capacity_kbps = media_kbps (c, c->sample.bandwidth_kbps);
+}
+
+/* Small changes are not given out: some encoders answer each with a key frame. */
+static double
+dead_band (MloController * c, gint64 now_us, double kbps)
+{
+  const MloActuatorTraits *t = &c->config.traits;
+  double old = c->decision.bitrate_kbps;
+
+  if (!t->can_bitrate || !(c->config.limits.adapt & MLO_ADAPT_BITRATE))
+    return old;
+  if (kbps > old) {
+    if (kbps < old * (1.0 + t->dead_band) && kbps < c->config.limits.max_bitrate_kbps)
+      return old;
+    if (c->last_rise_us != 0 && now_us - c->last_rise_us < t->min_change_us)
+      return old;
+    c->last_rise_us = now_us;
+  } else if (kbps > old * (1.0 - t->dead_band) && kbps > c->config.limits.min_bitrate_kbps)
+    return old;
+  return kbps;
+}
+
+/* Puts the guard's word into the decision in force; TRUE where something changed. */
+static gboolean
+publish (MloController * c, gint64 now_us, const MloGuardOutput * out)
+{
+  MloDecision *d = &c->decision;
+  MloDecision before = *d;
+
+  d->timestamp_us = now_us;
+  d->state = out->state;
+  d->limiter = out->limiter;
+  d->reason = out->reason;
+  d->bitrate_kbps = clamp_rate (c, dead_band (c, now_us, out->bitrate_kbps));
+  if (!c->config.traits.can_bitrate || !(c->config.limits.adapt & MLO_ADAPT_BITRATE)) {
+    d->bitrate_kbps = before.bitrate_kbps;
+    d->limiter = c->config.traits.can_bitrate ? MLO_LIMITER_USER : MLO_LIMITER_ENCODER;
+    d->reason = c->config.traits.can_bitrate ? "adapt does not name bitrate" : "the encoder's bitrate cannot be set";
+  }
+  d->capacity_kbps = c->capacity.kbps;
+  d->probe_interval_us = out->state == MLO_GUARD_FALLBACK && c->guard.was_lost && mlo_feedback_any (&c->feedback)
+      ? PROBE_INTERVAL_US : 0;
+  d->window_bytes = window_bytes (c);
+  fill_decision (c);
+  d->changed = 0;
+  if (d->bitrate_kbps != before.bitrate_kbps)
+    d->changed |= MLO_ADAPT_BITRATE;
+  if (d->width != before.width || d->height != before.height)
+    d->changed |= MLO_ADAPT_RESOLUTION;
+  if (d->fps != before.fps)
+    d->changed |= MLO_ADAPT_FRAMERATE;
+  d->serial++;
+  return d->changed != 0 || d->state != before.state || d->probe_interval_us != before.probe_interval_us
+      || d->window_bytes != before.window_bytes;
+}
+
+static guint32
+action_mask (const MloController * c, gint64 now_us, const MloLadderContext * ctx, double queue_ms)
+{
+  guint32 mask = mlo_ladder_mask (&c->ladder, ctx) | (1u << MLO_ACTION_NONE);
+
+  if (c->guard.state == MLO_GUARD_NORMAL && (c->gain_us == 0 || now_us - c->gain_us >= GAIN_DWELL_US)) {
+    if (c->gain + 1 < G_N_ELEMENTS (gains) && queue_ms < 0.5 * c->config.limits.target_delay_ms)
+      mask |= 1u << MLO_ACTION_BITRATE_UP;
+    if (c->gain > 0)
+      mask |= 1u << MLO_ACTION_BITRATE_DOWN;
+  }
+  return mask;
+}
+
+static MloAction
+choose_action (MloController * c, guint32 mask, const MloLadderContext * ctx)
+{
+  const MloControllerConfig *k = &c->config;
+  float values[MLO_N_ACTIONS];
+
+  if (c->guard.state == MLO_GUARD_HOLD || c->guard.was_lost)
+    return MLO_ACTION_NONE;
+  if ((k->optimizer || k->choose) && mlo_feedback_any (&c->feedback)) {
+    gboolean valued = k->optimizer && mlo_quality_optimizer_values (k->optimizer, c->optimizer_state, values);
+
+    if (k->choose)
+      return k->choose (k->user_data, c->optimizer_state, mask, valued ? values : NULL);
+    if (valued)
+      return mlo_quality_optimizer_choose (k->optimizer, c->optimizer_state, mask, values);
+  }
+  return k->rule_ladder ? mlo_ladder_rule (&c->ladder, ctx, mask, RULE_MARGIN) : MLO_ACTION_NONE;
+}
+
+static void
+apply_action (MloController * c, gint64 now_us, const MloLadderContext * ctx, MloAction action)
+{
+  switch (action) {
+    case MLO_ACTION_RESOLUTION_UP:
+    case MLO_ACTION_RESOLUTION_DOWN:
+    case MLO_ACTION_FPS_UP:
+    case MLO_ACTION_FPS_DOWN:
+      mlo_ladder_step (&c->ladder, ctx, action);
+      break;
+    case MLO_ACTION_BITRATE_UP:
+      c->gain++;
+      c->gain_us = now_us;
+      break;
+    case MLO_ACTION_BITRATE_DOWN:
+      c->gain--;
+      c->gain_us = now_us;
+      break;
+    default:
+      break;
+  }
+}
+
+/* How steady and how fresh the capacity is. */
+static double
+confidence (const MloController * c, gint64 now_us)
+{
+  double sum = 0.0, square = 0.0, mean;
+  guint n = 0;
+
+  for (guint i = 0; i < RECENT_TICKS; i++) {
+    if (c->recent_capacity[i] > 0.0) {
+      sum += c->recent_capacity[i];
+      square += c->recent_capacity[i] * c->recent_capacity[i];
+      n++;
+    }
+  }
+  if (n < 2 || c->capacity_us == 0)
+    return 0.0;
+  mean = sum / n;
+  return exp (-(double) (now_us - c->capacity_us) / 1e6) / (1.0 + sqrt (MAX (square / n - mean * mean, 0.0)) / mean);
+}
+
+const MloDecision *
+mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
+{
+  const MloControllerConfig *k = &c->config;
+  double dt_s = c->last_tick_us == 0 ? 0.1 : CLAMP ((double) (now_us - c->last_tick_us) / 1e6, 0.0, 1.0);
+  gboolean per_packet = mlo_feedback_any (&c->feedback);
+  MloLadderContext ctx;
+  MloGuardInput in;
+  MloGuardOutput out;
+  double wanted = -1.0;
+
+  c->last_tick_us = now_us;
+  complete_sample (c, now_us, local);
+  c->recent_capacity[c->recent_next] = c->capacity_us != 0 && now_us - c->capacity_us < G_USEC_PER_SEC
+      ? c->capacity.kbps : 0.0;
+  c->recent_next = (c->recent_next + 1) % RECENT_TICKS;
+
+  c->predicted_kbps = -1.0;
+  if (k->predictor && per_packet)
+    c->predicted_kbps = mlo_bitrate_predictor_step (k->predictor, c->predictor_state, &c->sample);
+  if (k->predict && per_packet)
+    c->predicted_kbps = k->predict (k->user_data, &c->sample, c->predicted_kbps);
+
+  c->ladder_kbps += (c->decision.bitrate_kbps - c->ladder_kbps) * (1.0 - exp (-dt_s / LADDER_SMOOTH_S));
+  ctx = (MloLadderContext) {
+    .now_us = now_us,
+    .bitrate_kbps = c->ladder_kbps,
+    .complexity = mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, 0.5),
+    .queue_full = mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms,
+    .limits = &k->limits,
+    .traits = &k->traits,
+  };
+  mlo_features_optimizer (k->optimizer ? &mlo_quality_optimizer_config (k->optimizer)->scaling : &mlo_scaling_log_default,
+      &c->sample, c->optimizer_state);
+  c->decision.action_mask = action_mask (c, now_us, &ctx, mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0));
+  c->decision.action = choose_action (c, c->decision.action_mask, &ctx);
+  apply_action (c, now_us, &ctx, c->decision.action);
+
+  if (c->predicted_kbps >= 0.0)
+    wanted = c->predicted_kbps * gains[c->gain];
+  guard_input (c, now_us, TRUE, wanted, &in);
+  mlo_guard_advance (&c->guard, &in, &out);
+  publish (c, now_us, &out);
+  c->decision.predicted_kbps = c->predicted_kbps;
+  c->decision.confidence = confidence (c, now_us);
+  return &c->decision;
+}
+
+const MloDecision *
+mlo_controller_react (MloController * c, gint64 now_us)
+{
+  double wanted = c->predicted_kbps >= 0.0 ? c->predicted_kbps * gains[c->gain] : -1.0;
+  MloGuardInput in;
+  MloGuardOutput out;
+
+  guard_input (c, now_us, FALSE, wanted, &in);
+  mlo_guard_advance (&c->guard, &in, &out);
+  return publish (c, now_us, &out) ? &c->decision : NULL;
+}
+
+const MloDecision *
+mlo_controller_decision (const MloController * c)
+{
+  return &c->decision;
+}
+
+const MloSample *
+mlo_controller_sample (const MloController * c)
+{
+  return &c->sample;
+}
+
+void
+mlo_controller_override (MloController * c, const MloDecision * taken)
+{
+  mlo_ladder_place (&c->ladder, taken->height, taken->fps);
+  c->guard.bitrate_kbps = clamp_rate (c, taken->bitrate_kbps);
+  c->decision.bitrate_kbps = c->guard.bitrate_kbps;
+  fill_decision (c);
+}
+
+const float *
+mlo_controller_predictor_features (const MloController * c)
+{
+  return c->predictor_state ? mlo_predictor_state_features (c->predictor_state) : NULL;
+}
+
+const float *
+mlo_controller_optimizer_features (const MloController * c)
+{
+  return c->optimizer_state;
+}
+
+#define SELF(policy) ((MloController *) (policy))
+
+static void
+policy_on_packets (MloPolicy * p, gint64 now_us, const MloPacket * packets, guint n)
+{
+  mlo_controller_on_packets (SELF (p), now_us, packets, n);
+}
+
+static void
+policy_on_frame_sent (MloPolicy * p, gint64 now_us, guint32 bytes, gboolean keyframe)
+{
+  mlo_controller_on_frame_sent (SELF (p), now_us, bytes, keyframe);
+}
+
+static void
+policy_on_receiver_report (MloPolicy * p, gint64 now_us, const MloReceiverReport * report)
+{
+  mlo_controller_on_receiver_report (SELF (p), now_us, report);
+}
+
+static const MloDecision *
+policy_tick (MloPolicy * p, gint64 now_us, const MloSample * local)
+{
+  return mlo_controller_tick (SELF (p), now_us, local);
+}
+
+static const MloDecision *
+policy_react (MloPolicy * p, gint64 now_us)
+{
+  return mlo_controller_react (SELF (p), now_us);
+}
+
+static void
+policy_free (MloPolicy * p)
+{
+  mlo_controller_free (SELF (p));
+}
+
+static const MloPolicyClass controller_policy_class = {
+  .name = "mloptimizer",
+  .on_packets = policy_on_packets,
+  .on_frame_sent = policy_on_frame_sent,
+  .on_receiver_report = policy_on_receiver_report,
+  .tick = policy_tick,
+  .react = policy_react,
+  .free = policy_free,
+};

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mlo-guard.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A queue this share of the target is empty enough to return, ... */
+#define QUEUE_EMPTY 0.3
+/* ... and this share of it together with too little capacity is a drop. */
+#define QUEUE_DROP 0.5
+/* A queue above the target for this long is a drop whatever the capacity measured. A fade of the
+ * radio is over by then, and the window has kept frames out of it meanwhile. */
+#define QUEUE_PATIENCE_US 150000
+/* Time in which a backlog is to drain. */
+#define DRAIN_S 0.3
+/* Share of the measured capacity that is used while draining and by rule. */
+#define HEADROOM 0.93
+/* Rise per second, as a factor: of the networks' choice (2 to 20 Mbit/s within 1.3 s) ... */
+#define RISE_NETWORKS 6.0
+/* ... and by rule. */
+#define RISE_RULE 1.5
+/* Over the largest capacity seen in the last second nothing is believed. */
+#define CEILING 1.15
+/* Losses of this share with a queue are congestion; without a queue they are the radio's. */
+#define LOSS_CONGESTION 0.02
+#define LOSS_QUEUE_MS 15.0
+#define CUT 0.85
+#define CUT_INTERVAL_US 200000
+
+void
+mlo_guard_init (MloGuard * g, double start_kbps)
+{
+  memset (g, 0, sizeof *g);
+  g->state = MLO_GUARD_HOLD;
+  g->bitrate_kbps = start_kbps;
+}
+
+static void
+enter (MloGuard * g, gint64 now_us, MloGuardState state)
+{
+  if (g->state != state) {
+    g->state = state;
+    g->since_us = now_us;
+  }
+}
+
+/* Capacity is measured, there is a queue, and more is sent than gets through; or the queue stays; or
+ * packets are lost to a queue. */
+static gboolean
+congested (MloGuard * g, const MloGuardInput * in)
+{
+  double target = in->limits->target_delay_ms;
+
+  if (in->queue_ms > target) {
+    if (g->queue_since_us == 0)
+      g->queue_since_us = in->now_us;
+  } else
+    g->queue_since_us = 0;
+
+  if (in->capacity_kbps > 0.0 && in->capacity_kbps < g->bitrate_kbps && in->queue_ms > QUEUE_DROP * target)
+    return TRUE;
+  if (g->queue_since_us != 0 && in->now_us - g->queue_since_us >= QUEUE_PATIENCE_US)
+    return TRUE;
+  return in->loss > LOSS_CONGESTION && in->queue_ms > MAX (LOSS_QUEUE_MS, QUEUE_EMPTY * target);
+}
+
+/* Drain: what the path carries less what empties the backlog in time. */
+static double
+drain_rate (MloGuard * g, const MloGuardInput * in)
+{
+  if (in->capacity_kbps > 0.0) {
+    double backlog = in->capacity_kbps * in->queue_ms / 1000.0; /* kbit */
+    double rate = HEADROOM * in->capacity_kbps - backlog / DRAIN_S;
+
+    return MAX (rate, 0.3 * in->capacity_kbps);
+  }
+  if (in->now_us - g->last_cut_us >= CUT_INTERVAL_US) {
+    g->last_cut_us = in->now_us;
+    return g->bitrate_kbps * CUT;
+  }
+  return g->bitrate_kbps;
+}
+
+static double
+rise (const MloGuard * g, double dt_s, double per_second)
+{
+  return g->bitrate_kbps * pow (per_second, dt_s);
+}
+
+/* Rules alone: multiplicative up while the queue is empty, what is needed down otherwise. */
+static void
+advance_rule (MloGuard * g, const MloGuardInput * in, double dt_s, gboolean cut, MloGuardOutput * out)
+{
+  double target = in->limits->target_delay_ms;
+
+  out->limiter = MLO_LIMITER_GUARD;
+  if (cut) {
+    g->bitrate_kbps = MIN (g->bitrate_kbps, drain_rate (g, in));
+    out->limiter = MLO_LIMITER_NETWORK;
+    out->reason = "rules: the queue drains first";
+    return;
+  }
+  out->reason = "rules: waits for an empty queue";
+  if (!in->tick || in->queue_ms > QUEUE_EMPTY * target)
+    return;
+  /* A still picture says nothing of the path: no rise on bytes that were not sent. */
+  if (in->encoded_kbps >= 0.0 && in->encoded_kbps < 0.5 * g->bitrate_kbps) {
+    out->limiter = MLO_LIMITER_SOURCE;
+    out->reason = "rules: the pictures need no more";
+    return;
+  }
+  g->bitrate_kbps = rise (g, dt_s, RISE_RULE);
+  out->reason = "rules: rises while the queue is empty";
+  if (in->capacity_kbps > 0.0 && g->bitrate_kbps > HEADROOM * in->capacity_kbps) {
+    g->bitrate_kbps = HEADROOM * in->capacity_kbps;
+    out->limiter = MLO_LIMITER_NETWORK;
+    out->reason = "rules: held at the measured capacity";
+  }
+}
+
+static void
+advance_networks (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardOutput * out)
+{
+  double want = in->wanted_kbps, allowed;
+
+  out->limiter = MLO_LIMITER_MODEL;
+  out->reason = "the networks' choice";
+  if (!in->tick) {
+    return;
+  }
+  if (in->recent_capacity_kbps > 0.0 && want > CEILING * in->recent_capacity_kbps) {
+    want = CEILING * in->recent_capacity_kbps;
+    out->limiter = MLO_LIMITER_NETWORK;
+    out->reason = "not above the capacity of the last second";
+  }
+  allowed = rise (g, dt_s, RISE_NETWORKS);
+  if (want > allowed) {
+    want = allowed;
+    out->limiter = MLO_LIMITER_GUARD;
+    out->reason = "rises no faster";
+  }
+  g->bitrate_kbps = want;
+}
+
+void
+mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
+{
+  gboolean cut, networks = in->wanted_kbps >= 0.0 && isfinite (in->wanted_kbps) && in->per_packet;
+  double dt_s = g->last_tick_us == 0 ? 0.1 : (double) (in->now_us - g->last_tick_us) / 1e6;
+
+  dt_s = CLAMP (dt_s, 0.0, 0.5);
+  memset (out, 0, sizeof *out);
+  if (!in->ever_feedback) {
+    enter (g, in->now_us, MLO_GUARD_HOLD);
+    out->limiter = MLO_LIMITER_NONE;
+    out->reason = "no feedback yet: the start bitrate stays";
+  } else if (in->lost) {
+    enter (g, in->now_us, MLO_GUARD_FALLBACK);
+    if (!g->was_lost)
+      g->bitrate_kbps *= 0.5;
+    out->limiter = MLO_LIMITER_NETWORK;
+    out->reason = "feedback is lost: probes only";
+  } else {
+    cut = congested (g, in);
+    if (!networks) {
+      enter (g, in->now_us, MLO_GUARD_FALLBACK);
+      advance_rule (g, in, dt_s, cut, out);
+    } else if (cut || (g->state == MLO_GUARD_BACKOFF && in->queue_ms > QUEUE_EMPTY * in->limits->target_delay_ms
+            && in->now_us - g->since_us < G_USEC_PER_SEC)) {
+      double rate = drain_rate (g, in);
+
+      enter (g, in->now_us, MLO_GUARD_BACKOFF);
+      if (in->tick && in->wanted_kbps < rate)
+        rate = in->wanted_kbps;
+      g->bitrate_kbps = MIN (rate, in->tick ? rise (g, dt_s, RISE_NETWORKS) : g->bitrate_kbps);
+      out->limiter = MLO_LIMITER_NETWORK;
+      out->reason = "the queue drains first";
+    } else {
+      enter (g, in->now_us, MLO_GUARD_NORMAL);
+      advance_networks (g, in, dt_s, out);
+    }
+  }
+  g->was_lost = in->lost;
+  if (in->tick)
+    g->last_tick_us = in->now_us;
+  if (!isfinite (g->bitrate_kbps))
+    g->bitrate_kbps = in->limits->min_bitrate_kbps;
+  if (g->bitrate_kbps < in->limits->min_bitrate_kbps) {
+    g->bitrate_kbps = in->limits->min_bitrate_kbps;
+    out->limiter = MLO_LIMITER_USER;
+    out->reason = "held at min-bitrate";
+  } else if (g->bitrate_kbps >= in->limits->max_bitrate_kbps) {
+    g->bitrate_kbps = in->limits->max_bitrate_kbps;
+    out->limiter = MLO_LIMITER_USER;
+    out->reason = "held at max-bitrate";
+  }
+  out->bitrate_kbps = g->bitrate_kbps;
+  out->state = g->state;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MLO_GUARD_H
+#define MLO_GUARD_H
+
+#include "mlo-policy.h"
+
+G_BEGIN_DECLS
+
+/**
+ * MloGuard: the rules that bound what the networks may do and take over when there is no model, no
+ * feedback or nonsense. One function advances it. Plain struct.
+ */
+typedef struct
+{
+  gint64 now_us;
+  gboolean tick;                /* else called between ticks after feedback: nothing may rise */
+  double wanted_kbps;           /* the networks' choice, encoder output; < 0: none */
+  gboolean ever_feedback;       /* any feedback since the start */
+  gboolean per_packet;          /* it is transport-wide feedback, not receiver reports */
+  gboolean lost;                /* feedback that was there is missing while bytes are in flight */
+  double capacity_kbps;         /* what the path carries of encoder output; < 0: unknown */
+  double recent_capacity_kbps;  /* largest of the last second; < 0: unknown */
+  double queue_ms;              /* newest */
+  double loss;                  /* 0..1 */
+  double encoded_kbps;          /* measured; < 0: unknown */
+  const MloLimits *limits;
+} MloGuardInput;
+
+typedef struct
+{
+  MloGuardState state;
+  gint64 since_us;              /* of the state */
+  gint64 last_tick_us;
+  gint64 queue_since_us;        /* queue above the target since then; 0: it is not */
+  gint64 last_cut_us;           /* of a cut without a known capacity */
+  double bitrate_kbps;          /* what the guard allows now */
+  gboolean was_lost;
+} MloGuard;
+
+typedef struct
+{
+  double bitrate_kbps;
+  MloGuardState state;
+  MloLimiter limiter;
+  const char *reason;
+} MloGuardOutput;
+
+void mlo_guard_init (MloGuard * g, double start_kbps);
+void mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out);
+
+G_END_DECLS
+#endif
