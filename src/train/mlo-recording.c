@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mlo-recording.h"
+
+#include <math.h>
+
+MloRecording *
+mlo_recording_new (gint64 interval_us)
+{
+  MloRecording *r = g_new0 (MloRecording, 1);
+
+  r->interval_us = interval_us;
+  return r;
+}
+
+void
+mlo_recording_free (MloRecording * r)
+{
+  if (!r)
+    return;
+  g_free (r->ticks);
+  g_free (r);
+}
+
+MloTick *
+mlo_recording_append (MloRecording * r)
+{
+  if (r->n == r->allocated) {
+    r->allocated = MAX (64, r->allocated + r->allocated / 2);
+    r->ticks = g_renew (MloTick, r->ticks, r->allocated);
+  }
+
+  MloTick *t = &r->ticks[r->n++];
+
+  *t = (MloTick) {
+  .label_kbps = -1.0f,.reward = NAN,.mask = 1u << MLO_ACTION_NONE,.action = MLO_ACTION_NONE};
+  return t;
+}
