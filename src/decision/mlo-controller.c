@@ -212,7 +212,8 @@ measure_capacity (MloController * c, gint64 now_us)
   for (guint i = 0; i < G_N_ELEMENTS (capacity_windows_us); i++) {
     MloCapacity m = mlo_dispersion_capacity (&c->dispersion, capacity_windows_us[i]);
 
-    if (m.kbps <= 0.0 || (m.busy_ms < CAPACITY_MIN_BUSY_MS && !m.lower_bound && i + 1 < G_N_ELEMENTS (capacity_windows_us)))
+    if (m.kbps <= 0.0 || (m.busy_ms < CAPACITY_MIN_BUSY_MS && !m.lower_bound
+            && i + 1 < G_N_ELEMENTS (capacity_windows_us)))
       continue;
     m.kbps = MIN (m.kbps, 1e6);
     c->capacity = m;
@@ -536,15 +537,12 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
 
   c->ladder_kbps += (c->decision.bitrate_kbps - c->ladder_kbps) * (1.0 - exp (-dt_s / LADDER_SMOOTH_S));
   ctx = (MloLadderContext) {
-    .now_us = now_us,
-    .bitrate_kbps = c->ladder_kbps,
-    .complexity = mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, 0.5),
-    .queue_full = mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms,
-    .limits = &k->limits,
-    .traits = &k->traits,
-  };
-  mlo_features_optimizer (k->optimizer ? &mlo_quality_optimizer_config (k->optimizer)->scaling : &mlo_scaling_log_default,
-      &c->sample, c->optimizer_state);
+  .now_us = now_us,.bitrate_kbps = c->ladder_kbps,.complexity =
+        mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, 0.5),.queue_full =
+        mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms,.limits =
+        &k->limits,.traits = &k->traits,};
+  mlo_features_optimizer (k->optimizer ? &mlo_quality_optimizer_config (k->
+          optimizer)->scaling : &mlo_scaling_log_default, &c->sample, c->optimizer_state);
   c->decision.action_mask = action_mask (c, now_us, &ctx, mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0));
   c->decision.action = choose_action (c, c->decision.action_mask, &ctx);
   apply_action (c, now_us, &ctx, c->decision.action);

@@ -8,6 +8,7 @@
 
 /* Heights that decoders and scalers know well. */
 static const int heights[] = { 2160, 1440, 1080, 900, 720, 540, 480, 360, 288, 240, 180 };
+
 /* Shares of the source's frame rate that time slots hit without judder in the mean. */
 static const double shares[] = { 1.0, 0.75, 0.5, 1.0 / 3.0, 0.25 };
 

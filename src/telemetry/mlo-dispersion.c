@@ -5,10 +5,6 @@
 
 /* Resolution of the arrival times (draft-holmer-rmcat-transport-wide-cc-extensions-01). */
 #define ARRIVAL_GRID_US 250
-/* Two arrivals closer than this came in one delivery, ... */
-#define SAME_DELIVERY_US 300
-/* ... and deliveries on a radio's grid are at least this far apart. */
-#define RADIO_GRID_US 2000
 
 void
 mlo_dispersion_init (MloDispersion * d)
@@ -45,39 +41,12 @@ nth (const MloDispersion * d, guint i)
   return &d->ring[(d->next + MLO_DISPERSION_PACKETS - d->count + i) % MLO_DISPERSION_PACKETS];
 }
 
-/* Whether chained arrivals come in clumps with long silences between: most of the packets within a
- * clump, most of the time in the silences. */
-static gboolean
-on_grid (const MloDispersion * d, guint from)
-{
-  guint together = 0, gaps = 0, silences = 0;
-  gint64 silent_us = 0, total_us = 0;
-
-  for (guint i = from + 1; i < d->count; i++) {
-    const MloArrival *a = nth (d, i);
-    gint64 gap;
-
-    if (!a->chained)
-      continue;
-    gap = a->arrival_us - nth (d, i - 1)->arrival_us;
-    gaps++;
-    total_us += gap;
-    if (gap <= SAME_DELIVERY_US)
-      together++;
-    else if (gap >= RADIO_GRID_US) {
-      silences++;
-      silent_us += gap;
-    }
-  }
-  return gaps >= 6 && silences >= 2 && together * 10 >= gaps * 4 && silent_us * 10 >= total_us * 7;
-}
-
 MloCapacity
 mlo_dispersion_capacity (const MloDispersion * d, gint64 window_us)
 {
   MloCapacity c = {.kbps = -1.0 };
   gint64 start_us = d->last_arrival_us - window_us, run_start = 0, run_end = 0, time_us = 0;
-  guint64 bytes = 0, run_bytes = 0, first_bytes = 0;
+  guint64 bytes = 0, run_bytes = 0;
   guint from = d->count, run_packets = 0;
   gboolean open = FALSE;
 
@@ -85,7 +54,6 @@ mlo_dispersion_capacity (const MloDispersion * d, gint64 window_us)
     from--;
   if (from >= d->count)
     return c;
-  c.grid = on_grid (d, from);
 
   for (guint i = from; i <= d->count; i++) {
     const MloArrival *a = i < d->count ? nth (d, i) : NULL;
@@ -97,7 +65,7 @@ mlo_dispersion_capacity (const MloDispersion * d, gint64 window_us)
       continue;
     }
     if (open && run_packets > 0) {
-      bytes += run_bytes + (c.grid ? first_bytes : 0);
+      bytes += run_bytes;
       time_us += run_end - run_start;
       c.runs++;
       c.packets += run_packets;
@@ -106,7 +74,6 @@ mlo_dispersion_capacity (const MloDispersion * d, gint64 window_us)
       break;
     open = TRUE;
     run_start = run_end = a->arrival_us;
-    first_bytes = a->bytes;
     run_bytes = 0;
     run_packets = 0;
   }

@@ -13,9 +13,10 @@ G_BEGIN_DECLS
  *
  * A packet is chained to the one before it when it was sent before that one had left the
  * bottleneck. Over the chained runs of a window, capacity = bytes after each run's first packet /
- * time from the first to the last arrival. Where arrivals lie on a grid (radio links deliver
- * everything at each tick) the first packet's bytes count too: a run that takes time S of the link
- * crosses S / grid ticks in the mean, so the sums over several runs stay without bias.
+ * time from the first to the last arrival. Radio links deliver on a time grid, so one run's time is
+ * off by up to a tick; but the service of what followed the first packet crosses as many ticks as it
+ * is long in the mean, so the sums over several runs stay without bias: runs that came in one
+ * delivery count their bytes with no time.
  *
  * Plain struct, nothing allocated, one thread.
  */
@@ -42,7 +43,6 @@ typedef struct
   double busy_ms;               /* time the estimate rests on */
   guint runs, packets;
   gboolean lower_bound;         /* too fast for the receiver's clock: at least kbps */
-  gboolean grid;
 } MloCapacity;
 
 void mlo_dispersion_init (MloDispersion * d);

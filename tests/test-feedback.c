@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+
+#include "mlo-feedback.h"
+
+#define OFFSET G_GINT64_CONSTANT (777000000)
+
+static void
+report (MloFeedback * f, gint64 send_us, gint64 transit_us, guint32 size, gboolean lost)
+{
+  MloPacket p = {.send_us = send_us,.arrival_us = send_us + transit_us + OFFSET,.size = size,.lost = lost };
+
+  mlo_feedback_packets (f, send_us + transit_us + 20000, &p, 1);
+}
+
+static void
+test_queue_delay (void)
+{
+  MloFeedback f;
+
+  mlo_feedback_init (&f);
+  g_assert_false (mlo_feedback_any (&f));
+  for (int i = 0; i < 60; i++)
+    report (&f, 1000000 + i * 16667, 20000, 1200, FALSE);
+  g_assert_true (mlo_feedback_any (&f));
+  g_assert_cmpfloat (f.queue_ms, ==, 0.0);
+  g_assert_cmpfloat (mlo_feedback_base_rtt_ms (&f), ==, 40.0);
+  g_assert_cmpfloat (f.jitter_us, ==, 0.0);
+  report (&f, 2100000, 55000, 1200, FALSE);
+  g_assert_cmpfloat (f.queue_ms, ==, 35.0);
+  g_assert_cmpfloat (mlo_feedback_rtt_ms (&f), ==, 75.0);
+  g_assert_cmpfloat (f.jitter_us, >, 2000.0);
+  g_assert_cmpfloat (mlo_feedback_take_peak (&f), ==, 35.0);
+  report (&f, 2200000, 20000, 1200, FALSE);
+  report (&f, 2300000, 20000, 1200, FALSE);
+  mlo_feedback_take_peak (&f);
+  g_assert_cmpfloat (mlo_feedback_take_peak (&f), ==, 0.0);
+}
+
+static void
+test_longer_path_is_learnt (void)
+{
+  MloFeedback f;
+
+  mlo_feedback_init (&f);
+  for (int i = 0; i < 100; i++)
+    report (&f, 1000000 + i * 100000, 20000, 1200, FALSE);
+  for (int i = 100; i < 300; i++)
+    report (&f, 1000000 + i * 100000, 50000, 1200, FALSE);
+  g_assert_cmpfloat (f.queue_ms, ==, 0.0);
+  g_assert_cmpfloat (mlo_feedback_base_rtt_ms (&f), ==, 70.0);
+}
+
+static void
+test_long_silence (void)
+{
+  MloFeedback f;
+
+  mlo_feedback_init (&f);
+  report (&f, 1000000, 20000, 1200, FALSE);
+  /* A week later the old minimum is gone. */
+  report (&f, 1000000 + G_GINT64_CONSTANT (604800000000), 30000, 1200, FALSE);
+  g_assert_cmpfloat (f.queue_ms, ==, 0.0);
+}
+
+static void
+test_loss_and_rate (void)
+{
+  MloFeedback f;
+
+  mlo_feedback_init (&f);
+  for (int i = 0; i < 1000; i++)
+    report (&f, 1000000 + i * 10000, 20000, 1202, i % 10 == 9);
+  g_assert_cmpfloat (fabs (mlo_feedback_loss (&f) - 0.1), <, 0.02);
+  /* 90 packets of 1250 bytes a second. */
+  g_assert_cmpfloat (fabs (mlo_feedback_delivered_kbps (&f, 500000) / 900.0 - 1.0), <, 0.1);
+  g_assert_cmpuint (f.lost, ==, 100);
+  g_assert_cmpfloat (fabs (mlo_feedback_interval_ms (&f) - 10.0), <, 0.1);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/feedback/queue-delay", test_queue_delay);
+  g_test_add_func ("/feedback/longer-path", test_longer_path_is_learnt);
+  g_test_add_func ("/feedback/long-silence", test_long_silence);
+  g_test_add_func ("/feedback/loss-and-rate", test_loss_and_rate);
+  return g_test_run ();
+}
