@@ -12,7 +12,7 @@
 
 /* From an exact copy on the heap without a NUL, so that a sanitizer sees a read past the end. */
 static MloDataset *
-parse (const char *text, gssize length, GError **error)
+parse (const char *text, gssize length, GError ** error)
 {
   gsize n = length < 0 ? strlen (text) : (gsize) length;
   g_autofree char *copy = g_memdup2 (text, n);
@@ -26,48 +26,48 @@ static const struct
   int code;
   const char *says;             /* in the message */
 } bad_rows[] = {
-  { "", MLO_ERROR_TRUNCATED, "empty" },
-  { "  \n", MLO_ERROR_TRUNCATED, "empty" },
-  { "hello", MLO_ERROR_FORMAT, "neither a JSON array nor JSON Lines" },
-  { "null", MLO_ERROR_FORMAT, "neither" },
-  { "[]", MLO_ERROR_MISSING, "no recording" },
-  { "[", MLO_ERROR_TRUNCATED, "without ']'" },
-  { "[" S ("1", "") "]", MLO_ERROR_MISSING, "no recording" },
-  { "[" S ("1", "") ", " S ("5", "") "]", MLO_ERROR_MISSING, "2 samples" },
-  { "[" S ("1", "") " " S ("1.1", "") "]", MLO_ERROR_FORMAT, "after sample 0" },
-  { "[" S ("1", "") ",]", MLO_ERROR_FORMAT, "after sample 0" },
-  { "[" S ("1", "") ",", MLO_ERROR_TRUNCATED, "after sample 0" },
-  { "[" S ("1", "") ", " S ("1.1", "") "", MLO_ERROR_TRUNCATED, "without ']'" },
-  { "[" S ("1", "") ", " S ("1.1", "") "] x", MLO_ERROR_FORMAT, "text after the array" },
-  { "[1, 2]", MLO_ERROR_TYPE, "sample 0: not an object" },
-  { "[[]]", MLO_ERROR_TYPE, "sample 0: not an object" },
-  { "[" S ("1", "") ", {\"a\"]", MLO_ERROR_FORMAT, "sample 1" },
-  { "{\"timestamp\": 1", MLO_ERROR_TRUNCATED, "sample 0" },
-  { "[" S ("1", "") ", {}]", MLO_ERROR_MISSING, "sample 1: field timestamp: missing" },
-  { "[{\"timestamp\": 1}]", MLO_ERROR_MISSING, "sample 0: field latency_ms: missing" },
-  { "[{\"timestamp\": \"now\"}]", MLO_ERROR_TYPE, "field timestamp" },
-  { "[{\"timestamp\": null}]", MLO_ERROR_TYPE, "field timestamp" },
-  { "[{\"timestamp\": true}]", MLO_ERROR_TYPE, "field timestamp" },
-  { "[{\"timestamp\": -1}]", MLO_ERROR_RANGE, "field timestamp" },
-  { "[{\"timestamp\": 1e300}]", MLO_ERROR_RANGE, "field timestamp" },
-  { "[{\"timestamp\": 1e999}]", -1, "sample 0" },
-  { "[" S ("2", "") ", " S ("1", "") "]", MLO_ERROR_RANGE, "sample 1: field timestamp: not after" },
-  { "[" S ("2", "") ", " S ("2", "") "]", MLO_ERROR_RANGE, "sample 1: field timestamp: not after" },
-  { "[" S ("1", ", \"width\": -1") "]", MLO_ERROR_RANGE, "sample 0: field width" },
-  { "[" S ("1", ", \"cpu_usage\": 1.5") "]", MLO_ERROR_RANGE, "field cpu_usage: 1.5 is not in 0 .. 1" },
-  { "[" S ("1", ", \"height\": \"720\"") "]", MLO_ERROR_TYPE, "field height: not a number" },
-  { "[" S ("1", ", \"height\": {}") "]", MLO_ERROR_TYPE, "field height: not a number" },
-  { "[" S ("1", ", \"queue_delay_ms\": true") "]", MLO_ERROR_TYPE, "field queue_delay_ms" },
-  { "[" S ("1", ", \"resolution\": 720") "]", MLO_ERROR_TYPE, "field resolution" },
-  { "[" S ("1", ", \"resolution\": \"720p\"") "]", MLO_ERROR_RANGE, "field resolution" },
-  { "[" S ("1", ", \"resolution\": \"1280x720x3\"") "]", MLO_ERROR_RANGE, "field resolution" },
-  { "[" S ("1", ", \"resolution\": \"0x720\"") "]", MLO_ERROR_RANGE, "field resolution" },
-  { "[" S ("1", ", \"resolution\": \"99999999999999999999x720\"") "]", MLO_ERROR_RANGE, "field resolution" },
-  { "[" S ("1", ", \"stream\": [1]") "]", MLO_ERROR_TYPE, "field stream" },
-  { "[" S ("1", ", \"stream\": 1.5") "]", MLO_ERROR_TYPE, "field stream" },
-  { "[" S ("1", ", \"extra\": [[[[[[[[[[1]]]]]]]]]]") "]", MLO_ERROR_TOO_LARGE, "sample 0: nested deeper" },
-  { "{\"a\": /* [[[[[[[[[[[[ */ 1}", MLO_ERROR_FORMAT, "is not JSON" },
-  { "[" S ("1", ", \"bitrate_kbps\": NaN") "]", MLO_ERROR_FORMAT, "sample 0" },
+  {"", MLO_ERROR_TRUNCATED, "empty"},
+  {"  \n", MLO_ERROR_TRUNCATED, "empty"},
+  {"hello", MLO_ERROR_FORMAT, "neither a JSON array nor JSON Lines"},
+  {"null", MLO_ERROR_FORMAT, "neither"},
+  {"[]", MLO_ERROR_MISSING, "no recording"},
+  {"[", MLO_ERROR_TRUNCATED, "without ']'"},
+  {"[" S ("1", "") "]", MLO_ERROR_MISSING, "no recording"},
+  {"[" S ("1", "") ", " S ("5", "") "]", MLO_ERROR_MISSING, "2 samples"},
+  {"[" S ("1", "") " " S ("1.1", "") "]", MLO_ERROR_FORMAT, "after sample 0"},
+  {"[" S ("1", "") ",]", MLO_ERROR_FORMAT, "after sample 0"},
+  {"[" S ("1", "") ",", MLO_ERROR_TRUNCATED, "after sample 0"},
+  {"[" S ("1", "") ", " S ("1.1", "") "", MLO_ERROR_TRUNCATED, "without ']'"},
+  {"[" S ("1", "") ", " S ("1.1", "") "] x", MLO_ERROR_FORMAT, "text after the array"},
+  {"[1, 2]", MLO_ERROR_TYPE, "sample 0: not an object"},
+  {"[[]]", MLO_ERROR_TYPE, "sample 0: not an object"},
+  {"[" S ("1", "") ", {\"a\"]", MLO_ERROR_FORMAT, "sample 1"},
+  {"{\"timestamp\": 1", MLO_ERROR_TRUNCATED, "sample 0"},
+  {"[" S ("1", "") ", {}]", MLO_ERROR_MISSING, "sample 1: field timestamp: missing"},
+  {"[{\"timestamp\": 1}]", MLO_ERROR_MISSING, "sample 0: field latency_ms: missing"},
+  {"[{\"timestamp\": \"now\"}]", MLO_ERROR_TYPE, "field timestamp"},
+  {"[{\"timestamp\": null}]", MLO_ERROR_TYPE, "field timestamp"},
+  {"[{\"timestamp\": true}]", MLO_ERROR_TYPE, "field timestamp"},
+  {"[{\"timestamp\": -1}]", MLO_ERROR_RANGE, "field timestamp"},
+  {"[{\"timestamp\": 1e300}]", MLO_ERROR_RANGE, "field timestamp"},
+  {"[{\"timestamp\": 1e999}]", -1, "sample 0"},
+  {"[" S ("2", "") ", " S ("1", "") "]", MLO_ERROR_RANGE, "sample 1: field timestamp: not after"},
+  {"[" S ("2", "") ", " S ("2", "") "]", MLO_ERROR_RANGE, "sample 1: field timestamp: not after"},
+  {"[" S ("1", ", \"width\": -1") "]", MLO_ERROR_RANGE, "sample 0: field width"},
+  {"[" S ("1", ", \"cpu_usage\": 1.5") "]", MLO_ERROR_RANGE, "field cpu_usage: 1.5 is not in 0 .. 1"},
+  {"[" S ("1", ", \"height\": \"720\"") "]", MLO_ERROR_TYPE, "field height: not a number"},
+  {"[" S ("1", ", \"height\": {}") "]", MLO_ERROR_TYPE, "field height: not a number"},
+  {"[" S ("1", ", \"queue_delay_ms\": true") "]", MLO_ERROR_TYPE, "field queue_delay_ms"},
+  {"[" S ("1", ", \"resolution\": 720") "]", MLO_ERROR_TYPE, "field resolution"},
+  {"[" S ("1", ", \"resolution\": \"720p\"") "]", MLO_ERROR_RANGE, "field resolution"},
+  {"[" S ("1", ", \"resolution\": \"1280x720x3\"") "]", MLO_ERROR_RANGE, "field resolution"},
+  {"[" S ("1", ", \"resolution\": \"0x720\"") "]", MLO_ERROR_RANGE, "field resolution"},
+  {"[" S ("1", ", \"resolution\": \"99999999999999999999x720\"") "]", MLO_ERROR_RANGE, "field resolution"},
+  {"[" S ("1", ", \"stream\": [1]") "]", MLO_ERROR_TYPE, "field stream"},
+  {"[" S ("1", ", \"stream\": 1.5") "]", MLO_ERROR_TYPE, "field stream"},
+  {"[" S ("1", ", \"extra\": [[[[[[[[[[1]]]]]]]]]]") "]", MLO_ERROR_TOO_LARGE, "sample 0: nested deeper"},
+  {"{\"a\": /* [[[[[[[[[[[[ */ 1}", MLO_ERROR_FORMAT, "is not JSON"},
+  {"[" S ("1", ", \"bitrate_kbps\": NaN") "]", MLO_ERROR_FORMAT, "sample 0"},
 };
 
 static void
@@ -185,7 +185,8 @@ test_meaning (void)
 
   /* stream b: every 50 ms for 3 s, bandwidth falls from 8000 to 2000 at 1.5 s, height at 2 s */
   for (int i = 0; i <= 60; i++) {
-    g_string_append_printf (text, "{\"timestamp\": 17000000%d, \"stream\": \"b\", \"latency_ms\": %d, \"jitter_ms\": null, "
+    g_string_append_printf (text,
+        "{\"timestamp\": 17000000%d, \"stream\": \"b\", \"latency_ms\": %d, \"jitter_ms\": null, "
         "\"packet_loss\": 0, \"bandwidth_kbps\": %d, \"bitrate_kbps\": %d, \"fps\": %d, \"quality_score\": null, "
         "\"resolution\": \"%s\", \"complexity_score\": 0.25, \"unknown\": [{}]}, ", 10000 + i * 50, i % 2 ? 20 : 40,
         i < 30 ? 8000 : 2000, i < 10 ? 4000 : 5000, i < 50 ? 60 : 30, i < 40 ? "1280x720" : "960x540");

@@ -34,24 +34,6 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 /* Points of R that the rule wants for a step. */
 #define RULE_MARGIN 3.0
 
-const MloLimits mlo_limits_default = {
-  .min_bitrate_kbps = 300.0,
-  .max_bitrate_kbps = 20000.0,
-  .start_bitrate_kbps = 2000.0,
-  .target_delay_ms = 60.0,
-  .min_fps = 15.0,
-  .max_fps = 0.0,
-  .min_height = 240,
-  .adapt = MLO_ADAPT_ALL,
-};
-
-const MloActuatorTraits mlo_actuator_traits_default = {
-  .can_bitrate = TRUE,
-  .can_resolution = TRUE,
-  .can_framerate = TRUE,
-  .dead_band = 0.02,
-};
-
 const MloControllerConfig mlo_controller_config_default = {
   .interval_us = 100000,
   .rule_ladder = TRUE,
@@ -541,8 +523,8 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
         mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, 0.5),.queue_full =
         mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms,.limits =
         &k->limits,.traits = &k->traits,};
-  mlo_features_optimizer (k->optimizer ? &mlo_quality_optimizer_config (k->
-          optimizer)->scaling : &mlo_scaling_log_default, &c->sample, c->optimizer_state);
+  mlo_features_optimizer (k->optimizer ? &mlo_quality_optimizer_config (k->optimizer)->
+      scaling : &mlo_scaling_log_default, &c->sample, c->optimizer_state);
   c->decision.action_mask = action_mask (c, now_us, &ctx, mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0));
   c->decision.action = choose_action (c, c->decision.action_mask, &ctx);
   apply_action (c, now_us, &ctx, c->decision.action);

@@ -95,7 +95,9 @@ advance_rule (MloGuard * g, const MloGuardInput * in, double dt_s, gboolean cut,
 
   out->limiter = MLO_LIMITER_GUARD;
   if (cut) {
-    g->bitrate_kbps = MIN (g->bitrate_kbps, drain_rate (g, in));
+    double rate = drain_rate (g, in);
+
+    g->bitrate_kbps = MIN (g->bitrate_kbps, rate);
     out->limiter = MLO_LIMITER_NETWORK;
     out->reason = "rules: the queue drains first";
     return;

@@ -6,7 +6,7 @@
 int LLVMFuzzerTestOneInput (const guint8 * data, gsize size);
 
 int
-LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
+LLVMFuzzerTestOneInput (const guint8 * data, gsize size)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (MloDataset) d = mlo_dataset_parse ("fuzz", (const char *) data, size, NULL, &error);

@@ -20,7 +20,7 @@ static const char *const tokens[] = {
 };
 
 static void
-run (const guint8 *data, gsize size)
+run (const guint8 * data, gsize size)
 {
   /* an exact heap block: a sanitizer sees a read past its end */
   g_autofree guint8 *copy = g_memdup2 (data, size);
@@ -29,7 +29,7 @@ run (const guint8 *data, gsize size)
 }
 
 static void
-mutate (GByteArray *b, MloRandom *random)
+mutate (GByteArray * b, MloRandom * random)
 {
   guint times = 1 + mlo_random_below (random, 4);
 

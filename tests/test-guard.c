@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+
+#include "mlo-guard.h"
+#include "mlo-random.h"
+
+typedef struct
+{
+  MloGuard guard;
+  MloGuardInput in;
+  MloGuardOutput out;
+  MloLimits limits;
+} Story;
+
+static void
+begin (Story * s, double start_kbps)
+{
+  *s = (Story) {
+  .limits = mlo_limits_default};
+  mlo_guard_init (&s->guard, start_kbps);
+  s->in = (MloGuardInput) {
+  .now_us = 1000000,.wanted_kbps = -1.0,.capacity_kbps = -1.0,.recent_capacity_kbps = -1.0,.encoded_kbps = -1.0,};
+}
+
+static const MloGuardOutput *
+tick (Story * s)
+{
+  s->in.now_us += 100000;
+  s->in.tick = TRUE;
+  s->in.limits = &s->limits;
+  mlo_guard_advance (&s->guard, &s->in, &s->out);
+  return &s->out;
+}
+
+static const MloGuardOutput *
+report (Story * s, gint64 after_us)
+{
+  s->in.now_us += after_us;
+  s->in.tick = FALSE;
+  s->in.limits = &s->limits;
+  mlo_guard_advance (&s->guard, &s->in, &s->out);
+  return &s->out;
+}
+
+static void
+link_of (Story * s, double kbps, double queue_ms)
+{
+  s->in.ever_feedback = s->in.per_packet = TRUE;
+  s->in.capacity_kbps = kbps;
+  s->in.recent_capacity_kbps = MAX (kbps, s->in.recent_capacity_kbps);
+  s->in.queue_ms = queue_ms;
+}
+
+static void
+test_holds_without_feedback (void)
+{
+  Story s;
+
+  begin (&s, 2500.0);
+  s.in.wanted_kbps = 9000.0;
+  for (int i = 0; i < 100; i++) {
+    tick (&s);
+    g_assert_cmpint (s.out.state, ==, MLO_GUARD_HOLD);
+    g_assert_cmpfloat (s.out.bitrate_kbps, ==, 2500.0);
+  }
+}
+
+static void
+test_networks_decide (void)
+{
+  Story s;
+
+  begin (&s, 2000.0);
+  link_of (&s, 20000.0, 2.0);
+  s.in.wanted_kbps = 15000.0;
+  /* 2 to 15 Mbit/s, bounded in slope, within two seconds. */
+  for (int i = 0; i < 20; i++)
+    tick (&s);
+  g_assert_cmpint (s.out.state, ==, MLO_GUARD_NORMAL);
+  g_assert_cmpint (s.out.limiter, ==, MLO_LIMITER_MODEL);
+  g_assert_cmpfloat (s.out.bitrate_kbps, ==, 15000.0);
+  /* Down at once. */
+  s.in.wanted_kbps = 3000.0;
+  g_assert_cmpfloat (tick (&s)->bitrate_kbps, ==, 3000.0);
+  /* Never much above what was measured in the last second. */
+  s.in.capacity_kbps = s.in.recent_capacity_kbps = 4000.0;
+  s.in.wanted_kbps = 20000.0;
+  for (int i = 0; i < 20; i++)
+    tick (&s);
+  g_assert_cmpfloat (s.out.bitrate_kbps, <=, 4000.0 * 1.2);
+  g_assert_cmpint (s.out.limiter, ==, MLO_LIMITER_NETWORK);
+}
+
+static void
+test_backs_off_and_returns (void)
+{
+  Story s;
+
+  begin (&s, 8000.0);
+  link_of (&s, 9000.0, 1.0);
+  s.in.wanted_kbps = 8000.0;
+  tick (&s);
+  link_of (&s, 4000.0, 45.0);
+  /* The first late report, between ticks: below the capacity at once. */
+  report (&s, 16667);
+  g_assert_cmpint (s.out.state, ==, MLO_GUARD_BACKOFF);
+  g_assert_cmpfloat (s.out.bitrate_kbps, <, 4000.0);
+  link_of (&s, 4000.0, 5.0);
+  s.in.wanted_kbps = 3700.0;
+  tick (&s);
+  tick (&s);
+  g_assert_cmpint (s.out.state, ==, MLO_GUARD_NORMAL);
+}
+
+/* A fade of 100 ms while the link carries more than is sent is left to the window. */
+static void
+test_sits_out_a_fade (void)
+{
+  Story s;
+
+  begin (&s, 4000.0);
+  link_of (&s, 9000.0, 1.0);
+  s.in.wanted_kbps = 4000.0;
+  tick (&s);
+  for (int i = 0; i < 7; i++) {
+    s.in.queue_ms = 100.0 - 12.0 * i;
+    report (&s, 16667);
+    g_assert_cmpfloat (s.out.bitrate_kbps, ==, 4000.0);
+  }
+}
+
+static void
+test_standing_queue (void)
+{
+  Story s;
+
+  begin (&s, 4000.0);
+  link_of (&s, 9000.0, 1.0);
+  s.in.wanted_kbps = 4000.0;
+  tick (&s);
+  s.in.queue_ms = 100.0;
+  for (int i = 0; i < 15; i++)
+    report (&s, 16667);
+  g_assert_cmpint (s.out.state, ==, MLO_GUARD_BACKOFF);
+}
+
+static void
+test_radio_loss_is_no_congestion (void)
+{
+  Story s;
+
+  begin (&s, 4000.0);
+  link_of (&s, 9000.0, 1.0);
+  s.in.loss = 0.05;
+  s.in.wanted_kbps = 4000.0;
+  for (int i = 0; i < 10; i++)
+    g_assert_cmpint (tick (&s)->state, ==, MLO_GUARD_NORMAL);
+  s.in.queue_ms = 40.0;
+  g_assert_cmpint (tick (&s)->state, ==, MLO_GUARD_BACKOFF);
+}
+
+static void
+test_rules (void)
+{
+  Story s;
+  double before;
+
+  begin (&s, 2000.0);
+  link_of (&s, -1.0, 0.0);
+  for (int i = 0; i < 30; i++) {
+    before = s.guard.bitrate_kbps;
+    tick (&s);
+    g_assert_cmpint (s.out.state, ==, MLO_GUARD_FALLBACK);
+    g_assert_cmpfloat (s.out.bitrate_kbps, >, before);
+  }
+  /* An encoder with nothing to say does not push the rate up. */
+  s.in.encoded_kbps = 100.0;
+  before = s.guard.bitrate_kbps;
+  g_assert_cmpfloat (tick (&s)->bitrate_kbps, ==, before);
+  g_assert_cmpint (s.out.limiter, ==, MLO_LIMITER_SOURCE);
+  s.in.encoded_kbps = -1.0;
+  /* A queue without a known capacity: cut, but not with every report. */
+  s.in.queue_ms = 100.0;
+  for (int i = 0; i < 30; i++)
+    report (&s, 16667);
+  g_assert_cmpfloat (s.out.bitrate_kbps, <, before);
+  g_assert_cmpfloat (s.out.bitrate_kbps, >, 0.5 * before);
+}
+
+static void
+test_lost_feedback (void)
+{
+  Story s;
+  double at;
+
+  begin (&s, 8000.0);
+  link_of (&s, 9000.0, 1.0);
+  s.in.wanted_kbps = 8000.0;
+  tick (&s);
+  s.in.lost = TRUE;
+  at = tick (&s)->bitrate_kbps;
+  g_assert_cmpint (s.out.state, ==, MLO_GUARD_FALLBACK);
+  g_assert_cmpfloat (at, <, 8000.0);
+  /* Long outages do not take it to nothing. */
+  for (int i = 0; i < 100; i++)
+    tick (&s);
+  g_assert_cmpfloat (s.out.bitrate_kbps, ==, at);
+  s.in.lost = FALSE;
+  g_assert_cmpint (tick (&s)->state, ==, MLO_GUARD_NORMAL);
+}
+
+/* Whatever comes in, the rate is finite and within the limits. */
+static void
+test_any_input (void)
+{
+  static const double odd[] = { -1.0, 0.0, 1e-300, 1e300, INFINITY, -INFINITY, NAN };
+  guint64 seed = g_test_rand_int_range (0, G_MAXINT32);
+  MloRandom r;
+  Story s;
+
+  g_test_message ("seed %" G_GUINT64_FORMAT, seed);
+  mlo_random_seed (&r, seed);
+  begin (&s, 2000.0);
+  for (int i = 0; i < 50000; i++) {
+    double *fields[] = { &s.in.wanted_kbps, &s.in.capacity_kbps, &s.in.recent_capacity_kbps, &s.in.queue_ms,
+      &s.in.loss, &s.in.encoded_kbps
+    };
+
+    for (guint f = 0; f < G_N_ELEMENTS (fields); f++)
+      *fields[f] = mlo_random_chance (&r, 0.1) ? odd[mlo_random_below (&r, G_N_ELEMENTS (odd))]
+          : mlo_random_log_range (&r, 0.001, 1e6);
+    s.in.ever_feedback = mlo_random_chance (&r, 0.95);
+    s.in.per_packet = mlo_random_chance (&r, 0.9);
+    s.in.lost = mlo_random_chance (&r, 0.05);
+    if (mlo_random_chance (&r, 0.5))
+      tick (&s);
+    else
+      report (&s, mlo_random_below (&r, 100000));
+    g_assert_true (isfinite (s.out.bitrate_kbps));
+    g_assert_cmpfloat (s.out.bitrate_kbps, >=, s.limits.min_bitrate_kbps);
+    g_assert_cmpfloat (s.out.bitrate_kbps, <=, s.limits.max_bitrate_kbps);
+    g_assert_nonnull (s.out.reason);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/guard/holds-without-feedback", test_holds_without_feedback);
+  g_test_add_func ("/guard/networks-decide", test_networks_decide);
+  g_test_add_func ("/guard/backs-off-and-returns", test_backs_off_and_returns);
+  g_test_add_func ("/guard/sits-out-a-fade", test_sits_out_a_fade);
+  g_test_add_func ("/guard/standing-queue", test_standing_queue);
+  g_test_add_func ("/guard/radio-loss", test_radio_loss_is_no_congestion);
+  g_test_add_func ("/guard/rules", test_rules);
+  g_test_add_func ("/guard/lost-feedback", test_lost_feedback);
+  g_test_add_func ("/guard/any-input", test_any_input);
+  return g_test_run ();
+}
