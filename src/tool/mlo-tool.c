@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Every command: add its declaration and its line. */
-
+/* Every command, in the order of --help. */
 static const MloCommand *const commands[] = {
+  &mlo_command_link,
   NULL
 };
 

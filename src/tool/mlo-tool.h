@@ -26,6 +26,8 @@ typedef struct
   int (*run) (int argc, char **argv);
 } MloCommand;
 
+extern const MloCommand mlo_command_link;
+
 /**
  * mlo_tool_parse:
  * Parses a command's options. @usage: what follows the command's name in the help ("FILE"), or
