@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The loops with the compiler's vector types. This file is compiled once for each instruction set, with NN_OPS = the
+ * name of the table it defines, NN_OPS_NAME, NN_LANES = floats in a vector, NN_ROWS = rows of a tile: a tile is
+ * NN_ROWS x 2 vectors, which all stay in registers.
+ */
+#include "nn-ops.h"
+
+#include <string.h>
+
+#if defined(__clang__)
+#define UNROLL _Pragma ("unroll")
+#else
+#define UNROLL _Pragma ("GCC unroll 32")
+#endif
+#define INLINE static inline __attribute__ ((always_inline))
+
+#define TILE (2 * NN_LANES)
+
+typedef float vf __attribute__((vector_size (4 * NN_LANES)));
+typedef int vi __attribute__((vector_size (4 * NN_LANES)));
+typedef float vf_any __attribute__((vector_size (4 * NN_LANES), aligned (4), may_alias));
+
+INLINE vf
+load (const float *p)
+{
+  return *(const vf_any *) p;
+}
+
+INLINE void
+store (float *p, vf v)
+{
+  *(vf_any *) p = v;
+}
+
+/* A scalar minus a vector of zeros is one broadcast in every compiler (and x - 0 is x, -0 included). */
+INLINE vf
+splat (float x)
+{
+  const vf zero = { 0.0f };
+
+  return x - zero;
+}
+
+/* The first @n lanes, 0 in the others. */
+INLINE vf
+load_part (const float *p, int n)
+{
+  float t[NN_LANES] = { 0 };
+
+  memcpy (t, p, (size_t) n * sizeof *p);
+  return load (t);
+}
+
+INLINE void
+store_part (float *p, vf v, int n)
+{
+  float t[NN_LANES];
+
+  store (t, v);
+  memcpy (p, t, (size_t) n * sizeof *p);
+}
+
+INLINE vf
+choose (vi mask, vf a, vf b)
+{
+  return (vf) (((vi) a & mask) | ((vi) b & ~mask));
+}
+
+/* e^x, relative error below 2e-7: x = n ln 2 + r, polynomial in r (coefficients of Cephes' expf, S. Moshier), times
+ * 2^n. NaN stays NaN. */
+INLINE vf
+v_exp (vf x)
+{
+  const vf magic = splat (12582912.0f); /* 1.5 * 2^23: adding it rounds, and leaves n in the low bits */
+  vf t, n, r, p;
+  vi scale;
+
+  x = choose (x > splat (88.0f), splat (88.0f), x);
+  x = choose (x < splat (-87.0f), splat (-87.0f), x);
+  t = x * splat (1.44269504088896341f) + magic;
+  n = t - magic;
+  r = x - n * splat (0.693359375f);
+  r = r + n * splat (2.12194440e-4f);
+  p = splat (1.9875691500e-4f);
+  p = p * r + splat (1.3981999507e-3f);
+  p = p * r + splat (8.3334519073e-3f);
+  p = p * r + splat (4.1665795894e-2f);
+  p = p * r + splat (1.6666665459e-1f);
+  p = p * r + splat (5.0000001201e-1f);
+  p = p * (r * r) + r + splat (1.0f);
+  scale = (((vi) t) << 23) + (127 << 23);
+  return p * (vf) scale;
+}
+
+INLINE vf
+v_sigmoid (vf x)
+{
+  return splat (1.0f) / (splat (1.0f) + v_exp (-x));
+}
+
+/* Near 0 an odd polynomial (Cephes' tanhf), where the quotient would cancel. */
+INLINE vf
+v_tanh (vf x)
+{
+  vf s = x * x, p, q;
+  vi small = s < splat (0.625f * 0.625f);
+
+  p = splat (-5.70498872745e-3f);
+  p = p * s + splat (2.06390887954e-2f);
+  p = p * s + splat (-5.37397155531e-2f);
+  p = p * s + splat (1.33314422036e-1f);
+  p = p * s + splat (-3.33332819422e-1f);
+  p = p * (s * x) + x;
+  q = splat (1.0f) - splat (2.0f) / (v_exp (x + x) + splat (1.0f));
+  return choose (small, p, q);
+}
+
+#if NN_LANES >= 8
+
+typedef float v8 __attribute__((vector_size (32)));
+typedef float v8_any __attribute__((vector_size (32), aligned (4), may_alias));
+
+INLINE v8
+fold8 (vf v)
+{
+#if NN_LANES == 16
+  return __builtin_shufflevector (v, v, 0, 1, 2, 3, 4, 5, 6, 7)
+      + __builtin_shufflevector (v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+#else
+  return v;
+#endif
+}
+
+/* Adds the sums of eight vectors' lanes to y[0..7]. */
+INLINE void
+add_sums (vf * a, float *y)
+{
+  v8 s[4], t[2];
+
+  UNROLL for (int i = 0; i < 4; i++) {
+    v8 p = fold8 (a[2 * i]), q = fold8 (a[2 * i + 1]);
+
+    /* per 128 bits: p0+p2 p1+p3 q0+q2 q1+q3 */
+    s[i] = __builtin_shufflevector (p, q, 0, 1, 8, 9, 4, 5, 12, 13)
+        + __builtin_shufflevector (p, q, 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  UNROLL for (int i = 0; i < 2; i++)
+    t[i] = __builtin_shufflevector (s[2 * i], s[2 * i + 1], 0, 2, 8, 10, 4, 6, 12, 14)
+        + __builtin_shufflevector (s[2 * i], s[2 * i + 1], 1, 3, 9, 11, 5, 7, 13, 15);
+  *(v8_any *) y = *(const v8_any *) y + (__builtin_shufflevector (t[0], t[1], 0, 1, 2, 3, 8, 9, 10, 11)
+      + __builtin_shufflevector (t[0], t[1], 4, 5, 6, 7, 12, 13, 14, 15));
+}
+
+#else
+
+INLINE void
+add_sums (vf * a, float *y)
+{
+  for (int i = 0; i < 8; i++)
+    y[i] += (a[i][0] + a[i][1]) + (a[i][2] + a[i][3]);
+}
+
+#endif
+
+static void
+matvec (int rows, int cols, const float *w, const float *x, float *y)
+{
+  const size_t ld = (size_t) cols;
+  const int whole = cols / NN_LANES * NN_LANES, rest = cols - whole;
+  const vf x_rest = load_part (x + whole, rest);
+  int r = 0;
+
+  for (; r + 8 <= rows; r += 8, w += 8 * ld) {
+    vf acc[8];
+
+    UNROLL for (int i = 0; i < 8; i++)
+      acc[i] = splat (0.0f);
+    for (int j = 0; j < whole; j += NN_LANES) {
+      vf v = load (x + j);
+
+      UNROLL for (int i = 0; i < 8; i++)
+        acc[i] += load (w + (size_t) i * ld + j) * v;
+    }
+    if (rest) {
+      UNROLL for (int i = 0; i < 8; i++)
+        acc[i] += load_part (w + (size_t) i * ld + whole, rest) * x_rest;
+    }
+    add_sums (acc, y + r);
+  }
+  for (; r < rows; r++, w += ld) {
+    vf acc = splat (0.0f);
+    float sum = 0.0f;
+
+    for (int j = 0; j < whole; j += NN_LANES)
+      acc += load (w + j) * load (x + j);
+    if (rest)
+      acc += load_part (w + whole, rest) * x_rest;
+    for (int i = 0; i < NN_LANES; i++)
+      sum += acc[i];
+    y[r] += sum;
+  }
+}
+
+/* Packed: panel after panel of TILE columns, in each the k rows one after the other, missing columns 0. */
+static void
+pack (int k, int n, const float *b, size_t row, size_t column, float *packed)
+{
+  for (int p = 0; p < n; p += TILE, packed += (size_t) k * TILE) {
+    const float *from = b + (size_t) p * column;
+    int width = n - p < TILE ? n - p : TILE;
+
+    if (width < TILE)
+      memset (packed, 0, (size_t) k * TILE * sizeof *packed);
+    if (column == 1) {
+      for (int i = 0; i < k; i++)
+        memcpy (packed + (size_t) i * TILE, from + (size_t) i * row, (size_t) width * sizeof *packed);
+    } else {
+      int i = 0;
+
+      /* Eight rows at a time, so that each line read is used while it is there. */
+      for (; i + 8 <= k; i += 8)
+        for (int j = 0; j < width; j++) {
+          const float *q = from + (size_t) j * column + (size_t) i * row;
+          float *d = packed + (size_t) i * TILE + j;
+
+          UNROLL for (int u = 0; u < 8; u++)
+            d[u * TILE] = q[(size_t) u * row];
+        }
+      for (; i < k; i++)
+        for (int j = 0; j < width; j++)
+          packed[(size_t) i * TILE + (size_t) j] = from[(size_t) i * row + (size_t) j * column];
+    }
+  }
+}
+
+/* One tile: @rows x @vectors of C from @k steps. Element (r, i) of A is a[r * row + i * step]. */
+INLINE void
+tile (const int rows, const int vectors, int k, const float *a, size_t row, size_t step, const float *b, float *c,
+    size_t ldc, int width, NnGemmMode mode, const float *bias)
+{
+  vf acc[NN_ROWS][2];
+
+  UNROLL for (int r = 0; r < rows; r++)
+  UNROLL for (int v = 0; v < vectors; v++)
+    acc[r][v] = splat (0.0f);
+  for (int i = 0; i < k; i++) {
+    vf bv[2];
+
+    UNROLL for (int v = 0; v < vectors; v++)
+      bv[v] = load (b + v * NN_LANES);
+    UNROLL for (int r = 0; r < rows; r++) {
+      vf av = splat (a[(size_t) r * row]);
+
+      UNROLL for (int v = 0; v < vectors; v++)
+        acc[r][v] += av * bv[v];
+    }
+    a += step;
+    b += TILE;
+  }
+  if (width == vectors * NN_LANES) {
+    UNROLL for (int r = 0; r < rows; r++)
+    UNROLL for (int v = 0; v < vectors; v++) {
+      float *p = c + (size_t) r * ldc + v * NN_LANES;
+
+      if (mode == NN_ADD)
+        store (p, load (p) + acc[r][v]);
+      else if (mode == NN_BIAS)
+        store (p, load (bias + v * NN_LANES) + acc[r][v]);
+      else
+        store (p, acc[r][v]);
+    }
+  } else {
+    float t[NN_ROWS][TILE];
+
+    UNROLL for (int r = 0; r < rows; r++)
+    UNROLL for (int v = 0; v < vectors; v++)
+      store (t[r] + v * NN_LANES, acc[r][v]);
+    for (int r = 0; r < rows; r++)
+      for (int j = 0; j < width; j++) {
+        float *p = c + (size_t) r * ldc + j;
+
+        *p = t[r][j] + (mode == NN_ADD ? *p : mode == NN_BIAS ? bias[j] : 0.0f);
+      }
+  }
+}
+
+INLINE void
+tile_rows (int rows, const int vectors, int k, const float *a, size_t row, size_t step, const float *b, float *c,
+    size_t ldc, int width, NnGemmMode mode, const float *bias)
+{
+  /* The row count must be a constant for the accumulators to be registers. */
+#define CASE(R) case R: tile (R, vectors, k, a, row, step, b, c, ldc, width, mode, bias); break
+  switch (rows) {
+      CASE (1);
+      CASE (2);
+      CASE (3);
+      CASE (4);
+#if NN_ROWS > 4
+      CASE (5);
+      CASE (6);
+#endif
+#if NN_ROWS > 6
+      CASE (7);
+      CASE (8);
+#endif
+  }
+#undef CASE
+}
+
+static __attribute__((noinline))
+     void tile_strided (int rows, int k, const float *a, size_t row, const float *b, float *c, size_t ldc, int width,
+    NnGemmMode mode, const float *bias)
+{
+  if (width > NN_LANES)
+    tile_rows (rows, 2, k, a, row, 1, b, c, ldc, width, mode, bias);
+  else
+    tile_rows (rows, 1, k, a, row, 1, b, c, ldc, width, mode, bias);
+}
+
+static __attribute__((noinline))
+     void tile_packed (int rows, int k, const float *a, const float *b, float *c, size_t ldc, int width)
+{
+  if (width > NN_LANES)
+    tile_rows (rows, 2, k, a, 1, NN_ROWS, b, c, ldc, width, NN_ADD, NULL);
+  else
+    tile_rows (rows, 1, k, a, 1, NN_ROWS, b, c, ldc, width, NN_ADD, NULL);
+}
+
+/* The rows are spread evenly over as few tiles as there must be: 32 as 6 6 5 5 5 5, not 6 6 6 6 6 2. */
+static void
+gemm (int m, int n, int k, const float *a, size_t lda, const float *packed, float *c, size_t ldc, NnGemmMode mode,
+    const float *bias)
+{
+  const int tiles = (m + NN_ROWS - 1) / NN_ROWS;
+
+  for (int k0 = 0; k0 < k; k0 += NN_DEPTH) {
+    int depth = k - k0 < NN_DEPTH ? k - k0 : NN_DEPTH;
+
+    for (int j = 0; j < n; j += TILE) {
+      const float *b = packed + ((size_t) j * (size_t) k) + (size_t) k0 * TILE;
+      int width = n - j < TILE ? n - j : TILE;
+
+      for (int t = 0, r = 0; t < tiles; t++) {
+        int rows = m / tiles + (t < m % tiles);
+
+        tile_strided (rows, depth, a + (size_t) r * lda + k0, lda, b, c + (size_t) r * ldc + j, ldc, width,
+            k0 ? NN_ADD : mode, bias ? bias + j : NULL);
+        r += rows;
+      }
+    }
+  }
+}
+
+static void
+gemm_tn (int m, int n, int k, const float *a, const float *b, float *c, float *scratch)
+{
+  float panel[NN_DEPTH * NN_ROWS];
+
+  for (int k0 = 0; k0 < k; k0 += NN_DEPTH) {
+    int depth = k - k0 < NN_DEPTH ? k - k0 : NN_DEPTH;
+
+    pack (depth, n, b + (size_t) k0 * (size_t) n, (size_t) n, 1, scratch);
+    for (int r = 0; r < m; r += NN_ROWS) {
+      int rows = m - r < NN_ROWS ? m - r : NN_ROWS;
+      const float *from = a + (size_t) k0 * (size_t) m + r;
+
+      if (rows == NN_ROWS)
+        for (int i = 0; i < depth; i++)
+          memcpy (panel + i * NN_ROWS, from + (size_t) i * (size_t) m, NN_ROWS * sizeof *panel);
+      else
+        for (int i = 0; i < depth; i++)
+          memcpy (panel + i * NN_ROWS, from + (size_t) i * (size_t) m, (size_t) rows * sizeof *panel);
+      for (int j = 0; j < n; j += TILE)
+        tile_packed (rows, depth, panel, scratch + (size_t) j * (size_t) depth, c + (size_t) r * (size_t) n + j,
+            (size_t) n, n - j < TILE ? n - j : TILE);
+    }
+  }
+}
+
+/* Calls STEP with `j` the place and `part` the number of lanes, 0 meaning all of them. */
+#define EACH_VECTOR(n, STEP) \
+  do { \
+    int j = 0; \
+    for (; j + NN_LANES <= (n); j += NN_LANES) \
+      STEP (0); \
+    if (j < (n)) \
+      STEP ((n) - j); \
+  } while (0)
+#define GET(p, part) ((part) ? load_part ((p) + j, (part)) : load ((p) + j))
+#define PUT(p, v, part) ((part) ? store_part ((p) + j, (v), (part)) : store ((p) + j, (v)))
+
+static void
+cell (int n, float *z, const float *c_prev, float *c, float *tanh_c, float *h)
+{
+  float *zi = z, *zf = z + n, *zg = z + 2 * n, *zo = z + 3 * n;
+
+#define STEP(part) \
+  { \
+    vf i = v_sigmoid (GET (zi, part)), f = v_sigmoid (GET (zf, part)); \
+    vf g = v_tanh (GET (zg, part)), o = v_sigmoid (GET (zo, part)); \
+    vf cv = f * GET (c_prev, part) + i * g, t = v_tanh (cv); \
+    PUT (zi, i, part); \
+    PUT (zf, f, part); \
+    PUT (zg, g, part); \
+    PUT (zo, o, part); \
+    PUT (c, cv, part); \
+    if (tanh_c) \
+      PUT (tanh_c, t, part); \
+    PUT (h, o * t, part); \
+  }
+  EACH_VECTOR (n, STEP);
+#undef STEP
+}
+
+static void
+cell_grad (int n, float *gates, const float *c_prev, const float *tanh_c, const float *dh, float *dc)
+{
+  float *gi = gates, *gf = gates + n, *gg = gates + 2 * n, *go = gates + 3 * n;
+  const vf one = splat (1.0f);
+
+#define STEP(part) \
+  { \
+    vf i = GET (gi, part), f = GET (gf, part), g = GET (gg, part), o = GET (go, part); \
+    vf t = GET (tanh_c, part), d_h = GET (dh, part); \
+    vf d_c = GET (dc, part) + d_h * o * (one - t * t); \
+    PUT (gi, d_c * g * i * (one - i), part); \
+    PUT (gf, d_c * GET (c_prev, part) * f * (one - f), part); \
+    PUT (gg, d_c * i * (one - g * g), part); \
+    PUT (go, d_h * t * o * (one - o), part); \
+    PUT (dc, d_c * f, part); \
+  }
+  EACH_VECTOR (n, STEP);
+#undef STEP
+}
+
+static void
+sigmoid (size_t n, float *y)
+{
+#define STEP(part) PUT (y, v_sigmoid (GET (y, part)), part)
+  EACH_VECTOR ((int) n, STEP);
+#undef STEP
+}
+
+INLINE vf
+v_sqrt (vf x)
+{
+#if defined(__clang__) && __has_builtin (__builtin_elementwise_sqrt)
+  return __builtin_elementwise_sqrt (x);
+#else
+  /* Without math errno the loop becomes one instruction. */
+  float t[NN_LANES];
+
+  store (t, x);
+  for (int i = 0; i < NN_LANES; i++)
+    t[i] = __builtin_sqrtf (t[i]);
+  return load (t);
+#endif
+}
+
+static void
+adam (size_t n, float *w, const float *g, float *m, float *v, float decay, float beta1, float beta2, float rate,
+    float root, float epsilon)
+{
+  const vf b1 = splat (beta1), b2 = splat (beta2), a1 = splat (1.0f - beta1), a2 = splat (1.0f - beta2);
+  const vf keep = splat (1.0f - decay), rt = splat (root), eps = splat (epsilon), lr = splat (rate);
+
+#define STEP(part) \
+  { \
+    vf gv = GET (g, part); \
+    vf mv = b1 * GET (m, part) + a1 * gv; \
+    vf vv = b2 * GET (v, part) + a2 * (gv * gv); \
+    PUT (m, mv, part); \
+    PUT (v, vv, part); \
+    PUT (w, keep * GET (w, part) - lr * mv / (v_sqrt (vv) * rt + eps), part); \
+  }
+  EACH_VECTOR ((int) n, STEP);
+#undef STEP
+}
+
+const NnOps NN_OPS = {
+  NN_OPS_NAME, matvec, pack, gemm, gemm_tn, cell, cell_grad, sigmoid, adam
+};
