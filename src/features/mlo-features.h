@@ -12,6 +12,8 @@ G_BEGIN_DECLS
 /* Order of the optimizer's inputs: fps, frame time, encode time, latency, bitrate, packet loss,
  * buffer occupancy, CPU, GPU, memory, quality score, frame drops, jitter, bandwidth, complexity. */
 #define MLO_OPTIMIZER_FEATURES 15
+/* No feature under log scaling is larger. */
+#define MLO_FEATURE_LIMIT 5.0f
 /* Samples over which means and deviation run, and the length of the predictor's window. */
 #define MLO_FEATURE_WINDOW 30
 
@@ -23,7 +25,13 @@ typedef enum
 
 /**
  * MloScaling: how raw values become network inputs and back. Part of a model file's metadata.
- * Under LOG a rate r becomes log (max (r, rate_low_kbps) / rate_low_kbps) / log (rate_high_kbps / rate_low_kbps).
+ * Under LOG a rate r becomes log (max (r, rate_low_kbps) / rate_low_kbps) / log (rate_high_kbps / rate_low_kbps), and
+ * no feature leaves 0..MLO_FEATURE_LIMIT, so that a minute of round-trip time is no further from what a network saw
+ * in training than a second of it. REFERENCE has no such limit. The other features are scaled alike:
+ *   predictor: latency/200, jitter/50, loss, bandwidth/50000, complexity, mean latency/200, deviation/50,
+ *     mean jitter/50, mean loss, bitrate/20000
+ *   optimizer: fps/120, frame time/50, encode time/20, latency/200, bitrate/30000, loss, buffer, CPU, GPU, memory,
+ *     quality, drops/10, jitter/30, bandwidth/30000, complexity
  */
 typedef struct
 {
@@ -50,7 +58,7 @@ typedef struct
 
 void mlo_feature_history_reset (MloFeatureHistory * h);
 
-/* Adds one tick's sample. A field that is not valid repeats its last value (0 before the first). */
+/* Adds one tick's sample. A field that is not valid repeats its last value (before the first: 0, complexity 0.5). */
 void mlo_feature_history_push (MloFeatureHistory * h, const MloSample * s);
 
 /* Features of the newest sample, statistics over the samples in the history up to it (form of use
@@ -58,7 +66,9 @@ void mlo_feature_history_push (MloFeatureHistory * h, const MloSample * s);
 void mlo_features_predictor (const MloScaling * scaling, const MloFeatureHistory * h, float out[MLO_PREDICTOR_FEATURES]);
 
 /* Features of every sample in the history, oldest first, each with the statistics over the samples
- * from the window's first to itself (form of use `window`). @out: (count, 10); returns count. */
+ * from the window's first to itself (form of use `window`). Under REFERENCE the means are 0 at the first sample, the
+ * deviation (of the population) at the first two, and a bitrate of 0 becomes 0.5, as the Python implementation has
+ * it; so too in mlo_features_predictor. @out: (count, 10); returns count. */
 guint mlo_features_predictor_window (const MloScaling * scaling, const MloFeatureHistory * h, float *out);
 
 /* One sample as the optimizer's state. Missing fields count as 0, complexity as 0.5. */
