@@ -51,6 +51,29 @@ mlo_bitmap_half (const MloBitmap * b)
   return half;
 }
 
+MloBitmap *
+mlo_bitmap_shifted (const MloBitmap * b, double part)
+{
+  MloBitmap *shifted = mlo_bitmap_new (b->width, b->height);
+
+  for (int p = 0; p < 3; p++) {
+    int w = b->width >> (p > 0), h = b->height >> (p > 0), share = (int) (part * (p > 0 ? 128.0 : 256.0));
+
+    for (int y = 0; y < h; y++) {
+      const guint8 *src = b->planes[p] + (gsize) y * w;
+      guint8 *dst = shifted->planes[p] + (gsize) y * w;
+
+      for (int x = 0; x < w; x++)
+        dst[x] = (guint8) ((src[x] * (256 - share) + src[(x + 1) % w] * share + 128) >> 8);
+    }
+  }
+  if (b->runs) {
+    shifted->row_runs = g_memdup2 (b->row_runs, sizeof (guint32) * (b->height + 1));
+    shifted->runs = g_memdup2 (b->runs, sizeof (guint16) * 2 * b->row_runs[b->height]);
+  }
+  return shifted;
+}
+
 void
 mlo_bitmap_cut (MloBitmap * b, const guint8 * mask)
 {

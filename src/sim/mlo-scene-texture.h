@@ -32,6 +32,9 @@ void mlo_bitmap_free (MloBitmap * b);
 /* @b at half the size. */
 MloBitmap *mlo_bitmap_half (const MloBitmap * b);
 
+/* @b, repeating in x, moved to the left by @part (0..1) of a pixel, linear between pixels; cut out as @b is. */
+MloBitmap *mlo_bitmap_shifted (const MloBitmap * b, double part);
+
 /* Cuts out the pixels where @mask (height, width) is not 0. */
 void mlo_bitmap_cut (MloBitmap * b, const guint8 * mask);
 

@@ -10,7 +10,10 @@
 #define N_SPRITES 12
 #define SPRITE_SIZES 4
 #define BLAST_SIZES 3
+#define BLAST_S 0.35
 #define MIPS 4
+#define PHASES 4
+#define GRAIN_SIZE 4096
 /* Scenes before they repeat, ten minutes. */
 #define N_CUTS 64
 #define MIN_SCENE_S 8.0
@@ -31,13 +34,14 @@ typedef struct
 {
   double speed_low, speed_high;
   double shake;
-  int sprites, particles, blasts;
+  int sprites, particles, blasts, rain;
+  double grain;                 /* deviation of the luma, new in each frame */
 } Pace;
 
 static const Pace paces[MLO_N_SCENE_KINDS] = {
-  [MLO_SCENE_CALM] = {0.5, 1.5, 0.0, 4, 0, 0},
-  [MLO_SCENE_MEDIUM] = {3.0, 6.0, 0.0, 10, 60, 1},
-  [MLO_SCENE_WILD] = {9.0, 16.0, 5.0, 20, 200, 6},
+  [MLO_SCENE_CALM] = {0.5, 1.5, 0.0, 4, 0, 0, 0, 0.7},
+  [MLO_SCENE_MEDIUM] = {3.0, 6.0, 0.0, 10, 60, 1, 60, 1.2},
+  [MLO_SCENE_WILD] = {9.0, 16.0, 5.0, 20, 200, 6, 150, 1.8},
 };
 
 typedef struct
@@ -52,7 +56,8 @@ typedef struct
 
 typedef struct
 {
-  MloBitmap *sky, *skyline, *ground[MIPS];
+  MloBitmap *sky, *ground[MIPS];
+  MloBitmap *skyline[PHASES];   /* each moved to the left by another part of a pixel */
 } World;
 
 struct _MloScene
@@ -64,6 +69,7 @@ struct _MloScene
   World worlds[N_WORLDS];
   MloBitmap *sprites[N_SPRITES][SPRITE_SIZES];
   MloBitmap *blasts[BLAST_SIZES];
+  gint8 *grain[MLO_N_SCENE_KINDS];      /* (GRAIN_SIZE + width) */
 };
 
 /* What one frame is drawn with. */
@@ -157,7 +163,10 @@ mlo_scene_new (int width, int height, MloSceneKind kind, guint64 seed)
     World *w = &s->worlds[i];
 
     w->sky = mlo_texture_sky (texture_width, texture_height, s->unit, (MloTextureStyle) i, &random);
-    w->skyline = mlo_texture_skyline (texture_width, (int) (150 * s->unit) * 2, s->unit, (MloTextureStyle) i, &random);
+    w->skyline[0] = mlo_texture_skyline (texture_width, (int) (150 * s->unit) * 2, s->unit, (MloTextureStyle) i,
+        &random);
+    for (int j = 1; j < PHASES; j++)
+      w->skyline[j] = mlo_bitmap_shifted (w->skyline[0], (double) j / PHASES);
     w->ground[0] = mlo_texture_ground (texture_width, texture_height, s->unit, (MloTextureStyle) i, &random);
     for (int m = 1; m < MIPS; m++)
       w->ground[m] = mlo_bitmap_half (w->ground[m - 1]);
@@ -174,6 +183,11 @@ mlo_scene_new (int width, int height, MloSceneKind kind, guint64 seed)
   }
   for (int j = 0; j < BLAST_SIZES; j++)
     s->blasts[j] = mlo_texture_blast (MAX ((int) (60 * (j + 1) * s->unit) / 2 * 2, 8), &random);
+  for (int k = MLO_SCENE_CALM; k < MLO_N_SCENE_KINDS; k++) {
+    s->grain[k] = g_new (gint8, GRAIN_SIZE + width);
+    for (int x = 0; x < GRAIN_SIZE + width; x++)
+      s->grain[k][x] = (gint8) lrint (CLAMP (mlo_random_normal (&random), -3.0, 3.0) * paces[k].grain);
+  }
   return s;
 }
 
@@ -184,7 +198,8 @@ mlo_scene_free (MloScene * s)
     return;
   for (int i = 0; i < N_WORLDS; i++) {
     mlo_bitmap_free (s->worlds[i].sky);
-    mlo_bitmap_free (s->worlds[i].skyline);
+    for (int j = 0; j < PHASES; j++)
+      mlo_bitmap_free (s->worlds[i].skyline[j]);
     for (int m = 0; m < MIPS; m++)
       mlo_bitmap_free (s->worlds[i].ground[m]);
   }
@@ -194,6 +209,8 @@ mlo_scene_free (MloScene * s)
   }
   for (int j = 0; j < BLAST_SIZES; j++)
     mlo_bitmap_free (s->blasts[j]);
+  for (int k = 0; k < MLO_N_SCENE_KINDS; k++)
+    g_free (s->grain[k]);
   g_free (s);
 }
 
@@ -212,33 +229,88 @@ wrap (double x, int size)
   return (int) floor (x) & (size - 1);
 }
 
-/* Rows [from, to) of the frame out of a repeating bitmap, its pixel @x, @y at the frame's left in row @from. */
+/* The loops over all pixels keep to 16 bits, so that compilers make good vector code of them. */
+
+/* @n pixels moved by @share (in 1/128) towards their neighbours on the right. */
 static void
-draw_rows (const Canvas * c, const MloBitmap * b, int from, int to, int x, int y)
+blend_row (guint8 * restrict dst, const guint8 * restrict src, int n, int share)
+{
+  for (int i = 0; i < n; i++) {
+    gint16 step = (gint16) ((src[i + 1] - src[i]) * share);
+
+    dst[i] = (guint8) (src[i] + (gint16) (step >> 7));
+  }
+}
+
+/* Rows [from, to) of the frame out of a repeating bitmap, its pixel @x, @y at the frame's left in row @from;
+ * between pixels in x, as things move by parts of a pixel. Each row sways by @sway pixels. */
+static void
+draw_rows (const Canvas * c, const MloBitmap * b, int from, int to, double x, int y, double sway)
 {
   for (int p = 0; p < 3; p++) {
     int half = p > 0, w = c->scene->width >> half, bw = b->width >> half, bh = b->height >> half;
-    int left = (x >> half) & (bw - 1), part = MIN (w, bw - left);
 
     for (int row = (from + half) >> half; row < (to + half) >> half; row++) {
       const guint8 *src = b->planes[p] + (gsize) ((row - (from >> half) + (y >> half)) & (bh - 1)) * bw;
       guint8 *dst = c->planes[p] + (gsize) row * c->strides[p];
+      double at = x + (sway > 0.0 ? sway * sin ((row << half) * 0.13 / c->scene->unit + c->t * 7.0) : 0.0);
+      int fixed = (int) floor (at * 128.0 / (1 << half)) & (bw * 128 - 1), left = fixed >> 7;
+      int part = MIN (w, bw - 1 - left);
 
-      memcpy (dst, src + left, part);
-      memcpy (dst + part, src, w - part);
+      blend_row (dst, src + left, part, fixed & 127);
+      if (part < w) {
+        dst[part] = src[bw - 1];
+        blend_row (dst + part + 1, src, w - part - 1, fixed & 127);
+      }
     }
   }
 }
 
-/* One row of @n pixels from a repeating texture row, linear between its pixels. */
+/* Each of @n pixels brighter by @gain (in 1/256, small) and by @grain. */
 static void
-sample_row (guint8 * dst, int n, const guint8 * src, guint mask, guint32 at, guint32 step)
+light_row (guint8 * restrict y, const gint8 * restrict grain, int n, int gain)
 {
-  for (int i = 0; i < n; i++, at += step) {
-    guint x = at >> 16;
-    int a = src[x & mask], b = src[(x + 1) & mask];
+  gint16 more = (gint16) gain;
 
-    dst[i] = (guint8) (a + (((b - a) * (int) (at >> 8 & 255)) >> 8));
+  for (int i = 0; i < n; i++) {
+    gint16 v = (gint16) (y[i] + ((gint16) (y[i] * more) >> 8) + grain[i]);
+
+    v = MAX (v, (gint16) 16);
+    v = MIN (v, (gint16) 235);
+    y[i] = (guint8) v;
+  }
+}
+
+/* One row of @n pixels from a repeating texture row of @size: luma linear between its pixels, colour
+ * (@coarse) the nearest. */
+static void
+sample_row (guint8 * restrict dst, int n, const guint8 * restrict src, guint size, guint32 at, guint32 step,
+    gboolean coarse)
+{
+  guint mask = size - 1;
+
+  if (coarse) {
+    for (int i = 0; i < n; i++, at += step)
+      dst[i] = src[at >> 16 & mask];
+    return;
+  }
+  for (int i = 0; i < n;) {
+    /* as far as no wrap comes between */
+    guint32 x = at >> 16 & mask, end;
+
+    at = x << 16 | (at & (FIXED - 1));
+    if (x == mask) {
+      dst[i++] = src[x];
+      at += step;
+      continue;
+    }
+    end = MIN ((guint32) (n - i), ((mask << 16) - 1 - at) / step + 1);
+    for (end += (guint32) i; (guint32) i < end; i++, at += step) {
+      const guint8 *pair = src + (at >> 16);
+      int share = (int) (at >> 9 & 127);
+
+      dst[i] = (guint8) (pair[0] + (((pair[1] - pair[0]) * share) >> 7));
+    }
   }
 }
 
@@ -260,15 +332,16 @@ draw_ground_row (const Canvas * c, int p, int row, double u0, double v, double s
   u0 = u0 * scale;
   u0 -= floor (u0 / bw) * bw;
   sample_row (c->planes[p] + (gsize) row * c->strides[p], c->scene->width >> half,
-      b->planes[p] + (gsize) wrap (v * scale, bh) * bw, (guint) bw - 1, (guint32) (u0 * FIXED),
-      (guint32) (step / (1 << mip) * FIXED));
+      b->planes[p] + (gsize) wrap (v * scale, bh) * bw, (guint) bw, (guint32) (u0 * FIXED),
+      (guint32) (step / (1 << mip) * FIXED), half);
 }
 
 static void
-draw_skyline (const Canvas * c, int x, int bottom)
+draw_skyline (const Canvas * c, double x, int bottom)
 {
-  const MloBitmap *b = c->world->skyline;
-  int left = -(x & (b->width - 1) & ~1);
+  int fixed = (int) floor (x * PHASES) & (c->world->skyline[0]->width * PHASES - 1);
+  const MloBitmap *b = c->world->skyline[fixed % PHASES];
+  int left = -(fixed / PHASES);
 
   mlo_bitmap_draw (b, c->planes, c->strides, c->scene->width, bottom, left, bottom - b->height);
   mlo_bitmap_draw (b, c->planes, c->strides, c->scene->width, bottom, left + b->width, bottom - b->height);
@@ -281,9 +354,12 @@ draw_side (const Canvas * c)
   int ground = ((int) (s->height * 0.74) + c->shake_y) & ~1;
   double direction = cos (c->cut->heading) < 0.0 ? -1.0 : 1.0, travel = c->travel * direction;
 
-  draw_rows (c, c->world->sky, 0, ground, (int) (travel * 0.25) + c->shake_x, 0);
-  draw_skyline (c, (int) (travel * 0.6) + c->shake_x, ground);
-  draw_rows (c, c->world->ground[0], ground, s->height, (int) travel + c->shake_x, 0);
+  int water = ((int) (s->height * 0.90) + c->shake_y) & ~1;
+
+  draw_rows (c, c->world->sky, 0, ground, travel * 0.25 + c->shake_x, 0, 0.0);
+  draw_skyline (c, travel * 0.6 + c->shake_x, ground);
+  draw_rows (c, c->world->ground[0], ground, water, travel + c->shake_x, 0, 0.0);
+  draw_rows (c, c->world->sky, water, s->height, travel + c->shake_x, s->height / 4, 4.0 * s->unit);
 }
 
 static void
@@ -293,8 +369,8 @@ draw_chase (const Canvas * c)
   int horizon = ((int) (s->height * (0.42 + 0.01 * sin (c->t * 3.0))) + c->shake_y) & ~1;
   double turn = 300.0 * s->unit * sin (c->t * 0.7 + c->cut->heading) * c->cut->speed / (4.0 * s->unit);
 
-  draw_rows (c, c->world->sky, 0, horizon, (int) turn + c->shake_x, (int) (s->height * 0.1));
-  draw_skyline (c, (int) turn + c->shake_x, horizon);
+  draw_rows (c, c->world->sky, 0, horizon, turn + c->shake_x, (int) (s->height * 0.1), 0.0);
+  draw_skyline (c, turn + c->shake_x, horizon);
   for (int p = 0; p < 3; p++) {
     int half = p > 0;
 
@@ -357,20 +433,30 @@ draw_sprites (const Canvas * c)
   }
 }
 
+/* Seconds since the last explosion in this place, BLAST_S when it is over. @turn: how many there were. */
+static double
+blast_age (const Canvas * c, int i, guint64 * turn)
+{
+  double period = 0.7 + chance (c->cut->seed, 5, i), turns = c->t / period + chance (c->cut->seed, 6, i);
+
+  if (turn)
+    *turn = (guint64) turns;
+  return fmin ((turns - floor (turns)) * period, BLAST_S);
+}
+
 static void
 draw_blasts (const Canvas * c)
 {
   const MloScene *s = c->scene;
 
   for (int i = 0; i < c->pace->blasts; i++) {
-    double period = 0.7 + chance (c->cut->seed, 5, i), turns = c->t / period + chance (c->cut->seed, 6, i);
-    guint64 turn = (guint64) turns;
-    double age = (turns - (double) turn) * period;
+    guint64 turn;
+    double age = blast_age (c, i, &turn);
     const MloBitmap *b;
 
-    if (age > 0.35)
+    if (age >= BLAST_S)
       continue;
-    b = s->blasts[MIN ((int) (age / 0.35 * BLAST_SIZES), BLAST_SIZES - 1)];
+    b = s->blasts[MIN ((int) (age / BLAST_S * BLAST_SIZES), BLAST_SIZES - 1)];
     mlo_bitmap_draw (b, c->planes, c->strides, s->width, s->height,
         (int) (chance (c->cut->seed, 7 + (turn << 8), i) * s->width) - b->width / 2,
         (((int) (chance (c->cut->seed, 8 + (turn << 8), i) * s->height) - b->height / 2)) & ~1);
@@ -412,6 +498,39 @@ draw_particles (const Canvas * c)
     fill (c, (int) x, (int) y, size, size, (MloColour) {
         (guint8) (230.0 - 100.0 * age), 90, 165});
   }
+}
+
+/* Streaks that cross the picture in a third of a second. */
+static void
+draw_rain (const Canvas * c)
+{
+  const MloScene *s = c->scene;
+
+  for (int i = 0; i < c->pace->rain; i++) {
+    double turns = c->t * (2.5 + chance (c->cut->seed, 30, i)) + chance (c->cut->seed, 31, i);
+    guint64 turn = (guint64) turns;
+    double down = turns - (double) turn;
+
+    fill (c, (int) ((chance (c->cut->seed, 32 + (turn << 8), i) * 1.1 - 0.1 * down) * s->width),
+        (int) ((1.1 * down - 0.1) * s->height), MAX ((int) (2 * s->unit), 1), (int) (28 * s->unit), (MloColour) {
+        175, 132, 124});
+  }
+}
+
+/* Light that changes (the sun behind clouds, fire) and grain, over the whole picture. */
+static void
+draw_light (const Canvas * c)
+{
+  const MloScene *s = c->scene;
+  double flash = 0.0;
+  int gain;
+
+  for (int i = 0; i < c->pace->blasts; i++)
+    flash = fmax (flash, 1.0 - blast_age (c, i, NULL) / BLAST_S);
+  gain = (int) (256.0 * (0.03 * sin (c->t * 2.1) + 0.10 * flash));
+  for (int row = 0; row < s->height; row++)
+    light_row (c->planes[0] + (gsize) row * c->strides[0],
+        s->grain[c->cut->kind] + (int) (chance (c->frame, 40, (guint64) row) * GRAIN_SIZE), s->width, gain);
 }
 
 /* Digits, three columns by five rows, from the top, left column in the highest bit. */
@@ -502,6 +621,8 @@ mlo_scene_render (MloScene * s, guint64 frame, guint8 * const planes[3], const i
   draw_sprites (&c);
   draw_blasts (&c);
   draw_particles (&c);
+  draw_rain (&c);
+  draw_light (&c);
   draw_hud (&c);
   mlo_scene_draw_mark (planes[0], s->width, s->height, strides[0], planes + 1, strides + 1, (guint32) frame);
 }

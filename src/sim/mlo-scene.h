@@ -35,7 +35,7 @@ const char *mlo_scene_kind_name (MloSceneKind kind);
 int mlo_scene_kind_from_name (const char *name);
 
 /* @width, @height: even, MLO_SCENE_MIN_SIZE..MLO_SCENE_MAX_SIZE, else NULL. Draws the textures: some
- * tenths of a second and 30 MB for 1280x720. */
+ * tenths of a second and 60 MB for 1280x720. */
 MloScene *mlo_scene_new (int width, int height, MloSceneKind kind, guint64 seed);
 void mlo_scene_free (MloScene * scene);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloScene, mlo_scene_free)
