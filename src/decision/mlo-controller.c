@@ -523,8 +523,8 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
         mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, 0.5),.queue_full =
         mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms,.limits =
         &k->limits,.traits = &k->traits,};
-  mlo_features_optimizer (k->optimizer ? &mlo_quality_optimizer_config (k->
-          optimizer)->scaling : &mlo_scaling_log_default, &c->sample, c->optimizer_state);
+  mlo_features_optimizer (k->optimizer ? &mlo_quality_optimizer_config (k->optimizer)->
+      scaling : &mlo_scaling_log_default, &c->sample, c->optimizer_state);
   c->decision.action_mask = action_mask (c, now_us, &ctx, mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0));
   c->decision.action = choose_action (c, c->decision.action_mask, &ctx);
   apply_action (c, now_us, &ctx, c->decision.action);

@@ -22,6 +22,7 @@ static MloRelay *running = NULL;
 typedef struct
 {
   FILE *log;
+  const MloRelay *relay;
   MloLink *link;
   const MloTrace *trace;
   gint64 start_us;
@@ -80,12 +81,14 @@ on_report (gpointer user_data, gint64 time_us, gint64 link_us, const MloRelayCou
   double queue_ms = (double) MIN (wait_us, 3600 * G_GINT64_CONSTANT (1000000)) * 1e-3;
 
   if (j->log) {
+    if (j->before_us == 0)
+      fprintf (j->log, "{\"start_us\": %" G_GINT64_FORMAT "}\n", mlo_relay_start_us (j->relay));
     fprintf (j->log, "{\"time_ms\": %" G_GINT64_FORMAT ", \"capacity_kbps\": %.1f, \"in_kbps\": %.1f, "
-        "\"delivered_kbps\": %.1f, \"queue_bytes\": %.0f, \"queue_ms\": %.2f, \"dropped_queue\": %" G_GUINT64_FORMAT
-        ", \"dropped_loss\": %" G_GUINT64_FORMAT "}\n", time_us / 1000, capacity_kbps,
-        (double) (c->bytes_in - j->before.bytes_in) * 8e-3 / seconds,
-        (double) (c->bytes_out - j->before.bytes_out) * 8e-3 / seconds,
-        mlo_link_backlog_bytes (j->link, link_us), queue_ms, c->dropped_queue - j->before.dropped_queue,
+        "\"delivered_kbps\": %.1f, \"queue_bytes\": %.0f, \"queue_ms\": %.2f, \"packets\": %" G_GUINT64_FORMAT
+        ", \"dropped_queue\": %" G_GUINT64_FORMAT ", \"dropped_loss\": %" G_GUINT64_FORMAT "}\n", time_us / 1000,
+        capacity_kbps, (double) (c->bytes_in - j->before.bytes_in) * 8e-3 / seconds,
+        (double) (c->bytes_out - j->before.bytes_out) * 8e-3 / seconds, mlo_link_backlog_bytes (j->link, link_us),
+        queue_ms, c->packets_in - j->before.packets_in, c->dropped_queue - j->before.dropped_queue,
         c->dropped_loss - j->before.dropped_loss);
     fflush (j->log);
   }
@@ -174,7 +177,8 @@ run (int argc, char **argv)
     {"start", 0, 0, G_OPTION_ARG_DOUBLE, &start, "Where in the trace to begin (0)", "SECONDS"},
     {"duration", 0, 0, G_OPTION_ARG_DOUBLE, &duration, "End by itself after this time (0: never)", "SECONDS"},
     {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "Of everything random (1)", "NUMBER"},
-    {"log", 0, 0, G_OPTION_ARG_FILENAME, &log_path, "Every 100 ms one JSON line of what the link did", "FILE"},
+    {"log", 0, 0, G_OPTION_ARG_FILENAME, &log_path,
+        "Every 100 ms one JSON line of what the link did; the first names its start (monotonic)", "FILE"},
     {"quiet", 0, 0, G_OPTION_ARG_NONE, &quiet, "No progress on the terminal", NULL},
     {NULL}
   };
@@ -222,6 +226,7 @@ run (int argc, char **argv)
 
   if (log_path && !(journal.log = fopen (log_path, "w")))
     return mlo_tool_fail (MLO_EXIT_FAILURE, "%s: %s", log_path, g_strerror (errno));
+  journal.relay = relay;
   journal.link = link;
   journal.trace = trace;
   journal.progress = mlo_tool_is_terminal () && !quiet;

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef STREAM_COMMON_H
+#define STREAM_COMMON_H
+
+#include <gio/gio.h>
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+/* Pictures both ends know (with --scene), so that the receiver can compare with the source. */
+#define STREAM_SEED 20
+#define STREAM_PAYLOAD_TYPE 96
+
+/* Transport-wide feedback needs the extension in the caps of both ends. */
+#define STREAM_TWCC_EXTMAP \
+  "extmap-1=(string)http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+
+/* Caps of the RTP stream; with @twcc with the feedback's extension. */
+GstCaps *stream_rtp_caps (gboolean twcc);
+
+/* A GSocket bound to 127.0.0.1:@port with a receive buffer that takes the burst after an outage. */
+GSocket *stream_bind (guint port, GError ** error);
+
+/* Writes @structure as one JSON object: numbers, strings, booleans, enums by nick; the rest as text. */
+void stream_write_json (GString * out, const GstStructure * structure);
+
+G_END_DECLS
+#endif
