@@ -47,7 +47,7 @@ static const GOptionEntry entries[] = {
   {"no-twcc", 0, 0, G_OPTION_ARG_NONE, &opt_no_twcc, "Without transport-wide feedback: receiver reports alone", NULL},
   {"sample", 0, 0, G_OPTION_ARG_INT, &opt_sample, "Compare one frame in this time with its source (200)", "MS"},
   {"scene", 0, 0, G_OPTION_ARG_STRING, &opt_scene, "mixed, calm, medium or wild; the same at both ends (mixed)",
-        "KIND"},
+      "KIND"},
   {"frames", 0, 0, G_OPTION_ARG_FILENAME, &opt_frames, "Log of the frames decoded (CSV)", "FILE"},
   {"idle", 0, 0, G_OPTION_ARG_DOUBLE, &opt_idle, "End when nothing came for this long (0: Ctrl-C)", "SECONDS"},
   {NULL}

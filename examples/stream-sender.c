@@ -53,7 +53,7 @@ static const GOptionEntry entries[] = {
   {"feedback-port", 0, 0, G_OPTION_ARG_INT, &opt_feedback_port, "Port to receive RTCP on (5002)", "PORT"},
   {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &opt_seconds, "End after this time (0: Ctrl-C)", "SECONDS"},
   {"scene", 0, 0, G_OPTION_ARG_STRING, &opt_scene, "mixed, calm, medium or wild; the same at both ends (mixed)",
-        "KIND"},
+      "KIND"},
   {"frames", 0, 0, G_OPTION_ARG_FILENAME, &opt_frames, "Log of the frames sent (CSV)", "FILE"},
   {"events", 0, 0, G_OPTION_ARG_FILENAME, &opt_events, "Log of feedback and decisions (JSON lines)", "FILE"},
   {NULL}

@@ -136,8 +136,7 @@ stream_run (Stream * s, double seconds)
     }
     if (s->receiver_reports && s->now_us - last_rr >= 100000) {
       MloReceiverReport r = {
-        .rtt_ms =
-            s->report_rtt_ms > 0.0 ? s->report_rtt_ms : 40.0 + MAX (0.0,
+        .rtt_ms = s->report_rtt_ms > 0.0 ? s->report_rtt_ms : 40.0 + MAX (0.0,
             (double) (s->busy_until_us - s->now_us) / 1000.0),
         .jitter_ms = 1.0,.fraction_lost = s->report_loss,.received_kbps = -1.0,
       };

@@ -543,6 +543,7 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
   const MloControllerConfig *k = &c->config;
   double dt_s = c->last_tick_us == 0 ? 0.1 : CLAMP ((double) (now_us - c->last_tick_us) / 1e6, 0.0, 1.0);
   gboolean per_packet = mlo_feedback_any (&c->feedback);
+  const MloScaling *scaling = &mlo_scaling_log_default;
   MloLadderContext ctx;
   MloGuardInput in;
   MloGuardOutput out;
@@ -563,13 +564,15 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
     c->predicted_kbps = k->predict (k->user_data, &c->sample, c->predicted_kbps);
 
   c->ladder_kbps += (c->decision.bitrate_kbps - c->ladder_kbps) * (1.0 - exp (-dt_s / LADDER_SMOOTH_S));
-  ctx = (MloLadderContext) {
-  .now_us = now_us,.bitrate_kbps = c->ladder_kbps,.complexity =
-        mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, 0.5),.queue_full =
-        mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms,.limits =
-        &k->limits,.traits = &k->traits,};
-  mlo_features_optimizer (k->optimizer ? &mlo_quality_optimizer_config (k->optimizer)->
-      scaling : &mlo_scaling_log_default, &c->sample, c->optimizer_state);
+  ctx.now_us = now_us;
+  ctx.bitrate_kbps = c->ladder_kbps;
+  ctx.complexity = mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, 0.5);
+  ctx.queue_full = mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms;
+  ctx.limits = &k->limits;
+  ctx.traits = &k->traits;
+  if (k->optimizer)
+    scaling = &mlo_quality_optimizer_config (k->optimizer)->scaling;
+  mlo_features_optimizer (scaling, &c->sample, c->optimizer_state);
   c->decision.action_mask = action_mask (c, now_us, &ctx, mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0));
   c->decision.action = choose_action (c, c->decision.action_mask, &ctx);
   apply_action (c, now_us, &ctx, c->decision.action);
