@@ -4,9 +4,23 @@
 #include <string.h>
 
 #include "mlo-baseline.h"
+#include "mlo-controller.h"
 #include "mlo-env.h"
 
 static const double steps[][2] = { {0, 6000}, {10, 3000}, {20, 8000}, {30, 1500}, {40, 6000}, {50, 4000}, {60, 10000} };
+
+/* The controller without networks. */
+static MloPolicy *
+rules_new (const MloEnvConfig * config)
+{
+  MloControllerConfig c = mlo_controller_config_default;
+
+  c.limits = config->limits;
+  c.source = config->source;
+  c.traits = mlo_actuator_traits_default;
+  c.interval_us = config->interval_us;
+  return mlo_controller_policy (mlo_controller_new (&c));
+}
 
 static void
 run (const char *name, const char *trace_name, MloPolicy * policy, const MloEnvConfig * config, const MloTrace * trace,
@@ -40,6 +54,7 @@ table (const MloEnvConfig * config, const MloTrace * trace, const char *name)
   run ("omni-cautious", name, mlo_omniscient_new (MLO_OMNISCIENT_CAUTIOUS, trace, &config->limits), config, trace,
       seconds);
   run ("omni-mean", name, mlo_omniscient_new (MLO_OMNISCIENT_MEAN, trace, &config->limits), config, trace, seconds);
+  run ("rules", name, rules_new (config), config, trace, seconds);
 }
 
 int
