@@ -27,6 +27,9 @@
 #define WIDTH 1280
 #define HEIGHT 720
 
+/* Without a picture for this long: ask for a key frame, and go on asking. */
+#define ASK_AGAIN_MS 250
+
 /* Pictures that wait for their comparison; a further one goes without. */
 #define MAX_WAITING 3
 
@@ -63,7 +66,7 @@ typedef struct
 typedef struct
 {
   GMainLoop *loop;
-  GstElement *pipeline;
+  GstElement *pipeline, *depay;
   gboolean failed;
   FILE *frames;
   gint64 last_us;               /* atomic: when the last frame came, for --idle */
@@ -91,7 +94,7 @@ build_pipeline (Receiver * r, GError ** error)
       "rtpsession0::rtcp-min-interval=100000000 rtpsession0::rtcp-fraction=200000 ";
   g_autofree char *launch = g_strdup_printf ("rtpbin name=rtp rtp-profile=avpf latency=%d do-lost=true %s"
       "udpsrc name=rtp-source ! rtp.recv_rtp_sink_0 "
-      "rtp. ! rtph264depay request-keyframe=true wait-for-keyframe=true ! avdec_h264 max-threads=1 "
+      "rtp. ! rtph264depay name=depay request-keyframe=true wait-for-keyframe=true ! avdec_h264 max-threads=1 "
       "! video/x-raw,format=I420 ! appsink name=sink sync=false max-buffers=4 drop=false "
       "udpsrc port=%d ! rtp.recv_rtcp_sink_0 "
       "rtp.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=%d sync=false async=false", opt_latency, rtcp, opt_rtcp_port,
@@ -231,13 +234,21 @@ on_quit (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+/* rtph264depay asks for a key frame when a packet is lost. Where the key frame that comes is lost too and
+ * no other packet after it, nobody would ask again: so ask while nothing is decoded. */
 static gboolean
-on_idle_check (gpointer user_data)
+on_check (gpointer user_data)
 {
   Receiver *r = user_data;
   gint64 last_us = __atomic_load_n (&r->last_us, __ATOMIC_RELAXED);
+  gint64 idle_us = g_get_monotonic_time () - last_us;
 
-  if (last_us > 0 && g_get_monotonic_time () - last_us > (gint64) (opt_idle * G_USEC_PER_SEC))
+  if (last_us > 0 && idle_us > ASK_AGAIN_MS * 1000) {
+    g_autoptr (GstPad) pad = gst_element_get_static_pad (r->depay, "src");
+
+    gst_pad_send_event (pad, gst_video_event_new_upstream_force_key_unit (GST_CLOCK_TIME_NONE, TRUE, 0));
+  }
+  if (last_us > 0 && opt_idle > 0 && idle_us > (gint64) (opt_idle * G_USEC_PER_SEC))
     g_main_loop_quit (r->loop);
   return G_SOURCE_CONTINUE;
 }
@@ -258,12 +269,12 @@ run (Receiver * r)
   }
   sink = gst_bin_get_by_name (GST_BIN (r->pipeline), "sink");
   gst_app_sink_set_callbacks (GST_APP_SINK (sink), &callbacks, r, NULL);
+  r->depay = gst_bin_get_by_name (GST_BIN (r->pipeline), "depay");
   bus = gst_element_get_bus (r->pipeline);
   gst_bus_add_watch (bus, on_message, r);
   g_unix_signal_add (SIGINT, on_quit, r->loop);
   g_unix_signal_add (SIGTERM, on_quit, r->loop);
-  if (opt_idle > 0)
-    g_timeout_add (100, on_idle_check, r);
+  g_timeout_add (ASK_AGAIN_MS, on_check, r);
 
   r->waiting = g_async_queue_new ();
   r->comparer = g_thread_new ("comparer", comparer_thread, r);
@@ -320,6 +331,7 @@ main (int argc, char **argv)
   g_mutex_init (&r.lock);
   r.loop = g_main_loop_new (NULL, FALSE);
   code = run (&r);
+  gst_clear_object (&r.depay);
   gst_clear_object (&r.pipeline);
   g_main_loop_unref (r.loop);
   g_mutex_clear (&r.lock);

@@ -18,6 +18,8 @@
 /* IP, UDP and RTP headers with the extension, on a payload of 1172 bytes. */
 #define PACKET_RATIO ((1172.0 + 48.0) / 1172.0)
 #define SLICE_US 100000
+/* Without a picture for this long at the end: a freeze that did not end. Frames on their way are none. */
+#define MIN_LAST_FREEZE_US 500000
 /* A game and a display of 60 Hz each keep their phase for long: where a frame's arrival falls between
  * two refreshes is luck that lasts the whole run. So the run is scored on displays of so many phases,
  * and the mean counts. */
@@ -174,6 +176,7 @@ typedef struct
   GArray *seconds;              /* Second */
   guint second;                 /* which one comes next in this phase */
   double last_psnr_db;
+  gint64 last_shown_us;
   double freeze_clear_s, freeze_s, freezes_clear, freezes;      /* summed over the phases */
 } Run;
 
@@ -188,6 +191,7 @@ on_shown (const MloQoeShown * shown, gpointer user_data)
 {
   Run *r = user_data;
 
+  r->last_shown_us = shown->shown_us;
   if (shown->freeze && !in_outage (r, shown->shown_us) && !in_outage (r, shown->shown_us - shown->gap_us)) {
     r->freezes_clear += 1.0;
     r->freeze_clear_s += (double) shown->gap_us * 1e-6;
@@ -306,6 +310,7 @@ score_phase (Run * r, MloQoeMeter * meter, int phase)
   double freeze_ms = 0.0;
 
   r->second = 0;
+  r->last_shown_us = start_us;
   r->last_psnr_db = 20.0;       /* the worst that counts, until one is measured */
   mlo_qoe_meter_reset (meter, start_us);
   for (guint i = 0; i < r->decoded->len; i++) {
@@ -320,6 +325,15 @@ score_phase (Run * r, MloQoeMeter * meter, int phase)
   mlo_qoe_meter_freezes (meter, &freezes, &freeze_ms);
   r->freezes += freezes;
   r->freeze_s += freeze_ms * 1e-3;
+  /* One that lasted to the end has no frame behind it to tell of it. */
+  if (last_us - r->last_shown_us > MIN_LAST_FREEZE_US) {
+    r->freezes += 1.0;
+    r->freeze_s += (double) (last_us - r->last_shown_us) * 1e-6;
+    if (!in_outage (r, r->last_shown_us) && !in_outage (r, last_us)) {
+      r->freezes_clear += 1.0;
+      r->freeze_clear_s += (double) (last_us - r->last_shown_us) * 1e-6;
+    }
+  }
 }
 
 static double

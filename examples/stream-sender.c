@@ -25,6 +25,9 @@
 #define HEIGHT 720
 #define FPS 60
 
+/* A receiver that lost a picture asks for a key frame again and again: answered at most so often. */
+#define MIN_KEY_INTERVAL_MS 300
+
 /* Frames whose capture time is remembered until they leave the encoder. */
 #define CAPTURE_RING 1024
 
@@ -94,11 +97,12 @@ build_pipeline (Sender * s, GError ** error)
       "appsrc name=source is-live=true format=time max-buffers=1 leaky-type=downstream "
       "caps=video/x-raw,format=I420,width=%d,height=%d,framerate=%d/1 %s"
       "! x264enc name=encoder tune=zerolatency speed-preset=%s bitrate=%d vbv-buf-capacity=%d key-int-max=100000 "
-      "threads=1 ! rtph264pay config-interval=-1 mtu=1200 ! %s ! rtp.send_rtp_sink_0 "
+      "threads=1 min-force-key-unit-interval=%d ! rtph264pay config-interval=-1 mtu=1200 ! %s ! rtp.send_rtp_sink_0 "
       "rtp.send_rtp_src_0 ! udpsink host=%s port=%d sync=false async=false buffer-size=2000000 "
       "rtp.send_rtcp_src_0 ! udpsink host=%s port=%d sync=false async=false "
       "udpsrc port=%d ! rtp.recv_rtcp_sink_0", WIDTH, HEIGHT, FPS, optimizer,
-      opt_preset ? opt_preset : "superfast", opt_bitrate > 0 ? opt_bitrate : opt_start_bitrate, opt_vbv, rtp_caps,
+      opt_preset ? opt_preset : "superfast", opt_bitrate > 0 ? opt_bitrate : opt_start_bitrate, opt_vbv,
+      MIN_KEY_INTERVAL_MS * 1000000, rtp_caps,
       opt_host ? opt_host : "127.0.0.1", opt_rtp_port, opt_host ? opt_host : "127.0.0.1", opt_rtcp_port,
       opt_feedback_port);
   GstElement *pipeline = gst_parse_launch_full (launch, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
