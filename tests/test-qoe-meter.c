@@ -81,8 +81,8 @@ test_half_rate (void)
   assert_near (s.gap_ms, 0, 0);
 }
 
-/* Frame 3 arrives with frame 4 between two refreshes: overtaken, though decoded. Frame 7 arrives
- * after frame 8 was shown. Frame 10 never. */
+/* Frame 3 arrives with frame 4 between two refreshes: overtaken, though decoded, and not lost, since it
+ * missed by less than a refresh. Frame 7 arrives after frame 8 was shown. Frame 10 never. */
 static void
 test_overtaken (void)
 {
@@ -103,10 +103,28 @@ test_overtaken (void)
   mlo_qoe_meter_decoded (m, 1000, START + S, 20);       /* never sent */
   s = next (m, START + 2 * S);
   assert_near (s.fps, 56, 0);   /* the last is shown in the next second */
-  assert_near (s.lost_percent, 5, 1e-9);
+  assert_near (s.lost_percent, 100.0 * 2 / 60, 1e-9);
   assert_near (s.psnr_db, 30, 1e-12);
   assert_near (s.gap_ms, 0, 0);
   assert_near (next (m, START + 3 * S).fps, 1, 0);
+}
+
+/* Of a clump that comes within one refresh the last is shown and one excused. */
+static void
+test_clump (void)
+{
+  g_autoptr (MloQoeMeter) m = meter_started ();
+  MloQoeSecond s;
+
+  for (guint64 i = 0; i < 10; i++)
+    mlo_qoe_meter_sent (m, i, capture (i));
+  for (guint64 i = 0; i < 5; i++)
+    mlo_qoe_meter_decoded (m, i, capture (4) + (5 + (gint64) i) * MS, 30);
+  for (guint64 i = 5; i < 10; i++)
+    mlo_qoe_meter_decoded (m, i, capture (i) + 6 * MS, 30);
+  s = next (m, START + 2 * S);
+  assert_near (s.fps, 6, 0);
+  assert_near (s.lost_percent, 30, 1e-9);
 }
 
 /* The later id wins where two come for one refresh, whatever their order. */
@@ -393,6 +411,7 @@ main (int argc, char **argv)
   g_test_add_func ("/qoe-meter/steady", test_steady);
   g_test_add_func ("/qoe-meter/half-rate", test_half_rate);
   g_test_add_func ("/qoe-meter/overtaken", test_overtaken);
+  g_test_add_func ("/qoe-meter/clump", test_clump);
   g_test_add_func ("/qoe-meter/overtaken-in-slot", test_overtaken_in_slot);
   g_test_add_func ("/qoe-meter/edges", test_edges);
   g_test_add_func ("/qoe-meter/gap", test_gap);

@@ -35,7 +35,7 @@ typedef struct
 typedef struct
 {
   guint sent;                   /* captured in this second */
-  guint sent_shown;             /* of these */
+  guint sent_shown;             /* of these, or excused */
   guint shown;                  /* in this second */
   guint n_psnr;
   double psnr_sum;
@@ -58,6 +58,7 @@ struct _MloQoeMeter
   gboolean pending;
   MloQoeShown pending_frame;
   gint64 pending_refresh;
+  gboolean excused;             /* a frame that would have been on pending_refresh */
 
   gboolean any_shown;
   guint64 last_id;
@@ -330,6 +331,15 @@ mlo_qoe_meter_decoded (MloQoeMeter * m, guint64 id, gint64 decoded_us, double ps
   /* overtaken by a picture already on the display, or by one for the same refresh */
   if ((m->any_shown && id < m->last_id) || (m->pending && id < m->pending_frame.id))
     return;
+  if (m->pending && !m->excused) {
+    /* two in one refresh: the first lost its place by less than an interval, which is jitter */
+    Second *s = second_at (m, m->pending_frame.capture_us);
+
+    if (s && m->pending_frame.capture_us + MAX_DELAY_US >= refresh_us (m, refresh))
+      s->sent_shown++;
+    m->excused = TRUE;
+  } else if (!m->pending)
+    m->excused = FALSE;
   m->pending = TRUE;
   m->pending_refresh = refresh;
   m->pending_frame = (MloQoeShown) {
