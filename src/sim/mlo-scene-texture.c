@@ -132,6 +132,29 @@ mlo_bitmap_draw (const MloBitmap * b, guint8 * const planes[3], const int stride
   }
 }
 
+/* What a renderer's texture filter and antialiasing do: 1 2 1 across and down, the picture repeating. */
+static void
+soften (MloBitmap * b)
+{
+  int w = b->width, h = b->height;
+  g_autofree guint8 *across = g_malloc ((gsize) w * h);
+
+  for (int y = 0; y < h; y++) {
+    const guint8 *src = b->planes[0] + (gsize) y * w;
+
+    for (int x = 0; x < w; x++)
+      across[(gsize) y * w + x] = (guint8) ((src[x ? x - 1 : w - 1] + 2 * src[x] + src[x + 1 < w ? x + 1 : 0] + 2) / 4);
+  }
+  for (int y = 0; y < h; y++) {
+    const guint8 *above = across + (gsize) (y ? y - 1 : h - 1) * w, *below =
+        across + (gsize) (y + 1 < h ? y + 1 : 0) * w;
+    const guint8 *here = across + (gsize) y * w;
+
+    for (int x = 0; x < w; x++)
+      b->planes[0][(gsize) y * w + x] = (guint8) ((above[x] + 2 * here[x] + below[x] + 2) / 4);
+  }
+}
+
 static guint8
 clip8 (double v)
 {
@@ -243,6 +266,7 @@ mlo_texture_ground (int width, int height, double unit, MloTextureStyle style, M
       put (b, x, y, luma, u, v);
     }
   }
+  soften (b);
   return b;
 }
 
@@ -273,6 +297,7 @@ mlo_texture_sky (int width, int height, double unit, MloTextureStyle style, MloR
       put (b, x, y, luma, u, v);
     }
   }
+  soften (b);
   return b;
 }
 

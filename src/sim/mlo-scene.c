@@ -39,9 +39,9 @@ typedef struct
 } Pace;
 
 static const Pace paces[MLO_N_SCENE_KINDS] = {
-  [MLO_SCENE_CALM] = {0.5, 1.5, 0.0, 4, 0, 0, 0, 0.7},
-  [MLO_SCENE_MEDIUM] = {3.0, 6.0, 0.0, 10, 60, 1, 60, 1.2},
-  [MLO_SCENE_WILD] = {9.0, 16.0, 5.0, 20, 200, 6, 150, 1.8},
+  [MLO_SCENE_CALM] = {0.5, 1.5, 0.0, 4, 0, 0, 0, 0.4},
+  [MLO_SCENE_MEDIUM] = {3.0, 6.0, 0.0, 10, 60, 1, 60, 0.7},
+  [MLO_SCENE_WILD] = {9.0, 16.0, 5.0, 20, 200, 6, 150, 1.0},
 };
 
 typedef struct
