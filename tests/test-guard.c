@@ -48,7 +48,7 @@ link_of (Story * s, double kbps, double queue_ms)
   s->in.ever_feedback = s->in.per_packet = TRUE;
   s->in.capacity_kbps = kbps;
   s->in.recent_capacity_kbps = MAX (kbps, s->in.recent_capacity_kbps);
-  s->in.queue_ms = queue_ms;
+  s->in.queue_ms = s->in.wait_ms = queue_ms;
 }
 
 static void
@@ -223,7 +223,7 @@ test_any_input (void)
   begin (&s, 2000.0);
   for (int i = 0; i < 50000; i++) {
     double *fields[] = { &s.in.wanted_kbps, &s.in.capacity_kbps, &s.in.recent_capacity_kbps, &s.in.queue_ms,
-      &s.in.loss, &s.in.encoded_kbps
+      &s.in.wait_ms, &s.in.loss, &s.in.encoded_kbps
     };
 
     for (guint f = 0; f < G_N_ELEMENTS (fields); f++)

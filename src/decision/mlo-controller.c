@@ -8,7 +8,7 @@
 #include "mlo-feedback.h"
 #include "mlo-guard.h"
 #include "mlo-ladder.h"
-#include "mlo-qoe.h"
+#include "mlo-qoe-estimate.h"
 #include "mlo-window.h"
 
 /* Windows of the capacity estimate: the sharp one, and the wider ones when frames are too small or
@@ -17,6 +17,13 @@ static const gint64 capacity_windows_us[] = { 150000, 400000, 1000000 };
 
 /* Least busy time for an estimate to count as a measurement. */
 #define CAPACITY_MIN_BUSY_MS 4.0
+/* A fall shows first in the last few frames: with this much busy time, by this share of the sharp
+ * estimate, and with a queue of this share of the target. */
+#define FALL_WINDOW_US 60000
+#define FALL_MIN_BUSY_MS 15.0
+#define FALL_MIN_PACKETS 4
+#define FALL_SHARE 0.8
+#define FALL_QUEUE 0.4
 /* Largest capacity over this many ticks. */
 #define RECENT_TICKS 10
 /* The optimizer's factors on the prediction. */
@@ -59,6 +66,8 @@ struct _MloController
   double payload_share;         /* of IP bytes that are the encoder's */
   double frame_bytes;           /* smoothed size of a frame */
   gint64 first_sent_us;         /* oldest frame since the last feedback */
+  gint64 last_sent_us;          /* 0: none yet */
+  double gap_ms[RECENT_TICKS];  /* per tick: what gaps between frames sent had above 100 ms */
   guint gain;
   gint64 gain_us;
   double ladder_kbps;           /* smoothed bitrate */
@@ -134,6 +143,8 @@ mlo_controller_reset (MloController * c)
   mlo_guard_init (&c->guard, start);
   memset (&c->sample, 0, sizeof c->sample);
   memset (c->recent_capacity, 0, sizeof c->recent_capacity);
+  memset (c->gap_ms, 0, sizeof c->gap_ms);
+  c->last_sent_us = 0;
   c->report_us = c->first_report_us = 0;
   c->capacity.kbps = -1.0;
   c->capacity_us = 0;
@@ -200,7 +211,16 @@ measure_capacity (MloController * c, gint64 now_us)
     m.kbps = MIN (m.kbps, 1e6);
     c->capacity = m;
     c->capacity_us = now_us;
-    return;
+    break;
+  }
+  if (c->feedback.queue_ms > FALL_QUEUE * c->config.limits.target_delay_ms) {
+    MloCapacity m = mlo_dispersion_capacity (&c->dispersion, FALL_WINDOW_US);
+
+    if (m.kbps > 0.0 && m.busy_ms >= FALL_MIN_BUSY_MS && m.packets >= FALL_MIN_PACKETS
+        && m.kbps < FALL_SHARE * c->capacity.kbps) {
+      c->capacity = m;
+      c->capacity_us = now_us;
+    }
   }
 }
 
@@ -229,6 +249,9 @@ mlo_controller_on_frame_sent (MloController * c, gint64 now_us, guint32 bytes, g
   mlo_window_sent (&c->flight, now_us, bytes);
   if (c->first_sent_us == 0)
     c->first_sent_us = now_us;
+  if (c->last_sent_us != 0)
+    c->gap_ms[c->recent_next] += MAX (0.0, (double) (now_us - c->last_sent_us) / 1000.0 - 100.0);
+  c->last_sent_us = now_us;
   if (!keyframe || c->frame_bytes <= 0.0)
     c->frame_bytes += (c->frame_bytes <= 0.0 ? 1.0 : 0.1) * (bytes - c->frame_bytes);
 }
@@ -279,7 +302,7 @@ queue_ms_now (const MloController * c, gint64 now_us)
   /* A frame that should have been acknowledged by now waits somewhere. */
   silent = oldest_age_ms (c, now_us) - mlo_feedback_base_rtt_ms (&c->feedback)
       - mlo_feedback_interval_ms (&c->feedback) - (c->config.source.fps > 0.0 ? 1000.0 / c->config.source.fps : 17.0);
-  return MAX (c->feedback.queue_ms, silent);
+  return MAX (c->feedback.frame_queue_ms, silent);
 }
 
 /* The network's part of the observation: measured here per packet first, then by receiver reports,
@@ -314,6 +337,25 @@ complete_sample (MloController * c, gint64 now_us, const MloSample * local)
   if (c->decision.window_bytes != G_MAXUINT64)
     mlo_sample_set (s, MLO_FIELD_BUFFER_OCCUPANCY,
         MIN (1.0, (double) c->flight.in_flight / (double) MAX (c->decision.window_bytes, 1)));
+}
+
+/* What the player is likely to see, where nobody reports it. */
+static void
+estimate_quality (MloController * c, gint64 now_us)
+{
+  MloQoeContext context = mlo_qoe_context_default;
+
+  if (mlo_sample_has (&c->sample, MLO_FIELD_QUALITY_SCORE))
+    return;
+  context.source_width = c->config.source.width;
+  context.source_height = c->config.source.height;
+  for (guint i = 0; i < RECENT_TICKS; i++)
+    context.gap_ms += c->gap_ms[i];
+  context.gap_ms = MIN (context.gap_ms, 1000.0);
+  if (mlo_feedback_any (&c->feedback))
+    context.silence_ms = MAX (0.0, oldest_age_ms (c, now_us) - mlo_feedback_base_rtt_ms (&c->feedback)
+        - mlo_feedback_interval_ms (&c->feedback));
+  mlo_sample_set (&c->sample, MLO_FIELD_QUALITY_SCORE, mlo_qoe_estimate_score (&c->sample, &context) / 100.0);
 }
 
 /* Bytes that may be in flight, DESIGN section 6. */
@@ -356,6 +398,7 @@ guard_input (MloController * c, gint64 now_us, gboolean tick, double wanted_kbps
   in->capacity_kbps = c->capacity.lower_bound ? -1.0 : media_kbps (c, c->capacity.kbps);
   in->recent_capacity_kbps = c->capacity.lower_bound ? -1.0 : media_kbps (c, recent);
   in->queue_ms = in->per_packet ? queue_ms_now (c, now_us) : mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0);
+  in->wait_ms = in->per_packet ? c->feedback.queue_ms : in->queue_ms;
   in->loss = mlo_sample_get (&c->sample, MLO_FIELD_PACKET_LOSS, 0.0);
   in->encoded_kbps = mlo_sample_get (&c->sample, MLO_FIELD_ENCODED, -1.0);
   in->limits = &c->config.limits;
@@ -500,6 +543,7 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
   const MloControllerConfig *k = &c->config;
   double dt_s = c->last_tick_us == 0 ? 0.1 : CLAMP ((double) (now_us - c->last_tick_us) / 1e6, 0.0, 1.0);
   gboolean per_packet = mlo_feedback_any (&c->feedback);
+  const MloScaling *scaling = &mlo_scaling_log_default;
   MloLadderContext ctx;
   MloGuardInput in;
   MloGuardOutput out;
@@ -507,9 +551,11 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
 
   c->last_tick_us = now_us;
   complete_sample (c, now_us, local);
+  estimate_quality (c, now_us);
   c->recent_capacity[c->recent_next] = c->capacity_us != 0 && now_us - c->capacity_us < G_USEC_PER_SEC
       ? c->capacity.kbps : 0.0;
   c->recent_next = (c->recent_next + 1) % RECENT_TICKS;
+  c->gap_ms[c->recent_next] = 0.0;
 
   c->predicted_kbps = -1.0;
   if (k->predictor && per_packet)
@@ -518,13 +564,15 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
     c->predicted_kbps = k->predict (k->user_data, &c->sample, c->predicted_kbps);
 
   c->ladder_kbps += (c->decision.bitrate_kbps - c->ladder_kbps) * (1.0 - exp (-dt_s / LADDER_SMOOTH_S));
-  ctx = (MloLadderContext) {
-  .now_us = now_us,.bitrate_kbps = c->ladder_kbps,.complexity =
-        mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, 0.5),.queue_full =
-        mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms,.limits =
-        &k->limits,.traits = &k->traits,};
-  mlo_features_optimizer (k->optimizer ? &mlo_quality_optimizer_config (k->optimizer)->
-      scaling : &mlo_scaling_log_default, &c->sample, c->optimizer_state);
+  ctx.now_us = now_us;
+  ctx.bitrate_kbps = c->ladder_kbps;
+  ctx.complexity = mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, 0.5);
+  ctx.queue_full = mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms;
+  ctx.limits = &k->limits;
+  ctx.traits = &k->traits;
+  if (k->optimizer)
+    scaling = &mlo_quality_optimizer_config (k->optimizer)->scaling;
+  mlo_features_optimizer (scaling, &c->sample, c->optimizer_state);
   c->decision.action_mask = action_mask (c, now_us, &ctx, mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0));
   c->decision.action = choose_action (c, c->decision.action_mask, &ctx);
   apply_action (c, now_us, &ctx, c->decision.action);

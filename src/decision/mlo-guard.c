@@ -57,7 +57,8 @@ congested (MloGuard * g, const MloGuardInput * in)
   } else
     g->queue_since_us = 0;
 
-  if (in->capacity_kbps > 0.0 && in->capacity_kbps < g->bitrate_kbps && in->queue_ms > QUEUE_DROP * target)
+  if (in->capacity_kbps > 0.0 && in->capacity_kbps < g->bitrate_kbps
+      && MAX (in->queue_ms, in->wait_ms) > QUEUE_DROP * target)
     return TRUE;
   if (g->queue_since_us != 0 && in->now_us - g->queue_since_us >= QUEUE_PATIENCE_US)
     return TRUE;
@@ -69,7 +70,7 @@ static double
 drain_rate (MloGuard * g, const MloGuardInput * in)
 {
   if (in->capacity_kbps > 0.0) {
-    double backlog = in->capacity_kbps * in->queue_ms / 1000.0; /* kbit */
+    double backlog = in->capacity_kbps * MAX (in->queue_ms, in->wait_ms) / 1000.0;      /* kbit */
     double rate = HEADROOM * in->capacity_kbps - backlog / DRAIN_S;
 
     return MAX (rate, 0.3 * in->capacity_kbps);

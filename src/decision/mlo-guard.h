@@ -20,7 +20,8 @@ typedef struct
   gboolean lost;                /* feedback that was there is missing while bytes are in flight */
   double capacity_kbps;         /* what the path carries of encoder output; < 0: unknown */
   double recent_capacity_kbps;  /* largest of the last second; < 0: unknown */
-  double queue_ms;              /* newest */
+  double queue_ms;              /* backlog met by the newest frame */
+  double wait_ms;               /* newest packet's delay, its own frame's service included */
   double loss;                  /* 0..1 */
   double encoded_kbps;          /* measured; < 0: unknown */
   const MloLimits *limits;

@@ -32,7 +32,9 @@ typedef struct
 
 /* Random weights as PyTorch initialises them (uniform in +-1/sqrt(fan-in)). Never fails. */
 MloBitratePredictor *mlo_bitrate_predictor_new (const MloPredictorConfig * config, MloRandom * random);
-/* NULL and @error (MLO_ERROR, file and tensor named) when the file is not usable. */
+/* NULL and @error (MLO_ERROR, file and tensor named) when the file is not usable. Width and layers come from the
+ * tensors' shapes. A bare PyTorch state_dict without metadata counts as the Python implementation's: scaling
+ * reference, form window, output 2000 to 20000 kbit/s, interval 100 ms. */
 MloBitratePredictor *mlo_bitrate_predictor_load (const char *path, GError ** error);
 /* @training: text for the metadata key `training`, or NULL. Written aside, synced, renamed. */
 gboolean mlo_bitrate_predictor_save (const MloBitratePredictor * p, const char *path, const char *training, GError ** error);

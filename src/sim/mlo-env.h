@@ -25,7 +25,9 @@ typedef struct
 {
   /* path */
   double rtt_ms;                /* base, without queue; used where the trace has none */
-  double queue_bytes;           /* drop-tail; <= 0: 300 ms at the trace's mean rate capped at max_bitrate */
+  double queue_bytes;           /* drop-tail; <= 0: queue_ms at the trace's mean rate, capacity above
+                                 * limits.max_bitrate_kbps not counted */
+  double queue_ms;              /* <= 0: 300 */
   double random_loss;           /* 0..1 independent */
   double burst_loss, burst_length;      /* Gilbert: share of the time in the bad state, mean packets lost */
   double jitter_ms;             /* deviation of extra delay, order kept */
@@ -40,6 +42,7 @@ typedef struct
   MloSource source;
   double complexity;            /* mean 0..1; moves around it */
   double scene_cut_s;           /* mean time between scene cuts, 0: none */
+  double still_every_s;         /* mean time between phases of 1 to 10 s in which nothing moves, 0: none */
   double encode_ms;             /* per frame at source size */
   double rate_error;            /* lasting relative error of the encoder's rate, e.g. -0.05 */
   double decode_ms;

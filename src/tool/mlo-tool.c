@@ -11,6 +11,10 @@
 
 /* Every command, in the order of --help. */
 static const MloCommand *const commands[] = {
+  &mlo_command_simulate,
+  &mlo_command_train,
+  &mlo_command_evaluate,
+  &mlo_command_model,
   &mlo_command_link,
   NULL
 };

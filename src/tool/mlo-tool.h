@@ -27,6 +27,10 @@ typedef struct
 } MloCommand;
 
 extern const MloCommand mlo_command_link;
+extern const MloCommand mlo_command_simulate;
+extern const MloCommand mlo_command_train;
+extern const MloCommand mlo_command_evaluate;
+extern const MloCommand mlo_command_model;
 
 /**
  * mlo_tool_parse:

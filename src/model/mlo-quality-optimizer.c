@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mlo-quality-optimizer.h"
+
+#include <math.h>
+
+#include "mlo-error.h"
+#include "mlo-model-file.h"
+
+#define KIND "quality_optimizer"
+
+struct _MloQualityOptimizer
+{
+  MloOptimizerConfig config;
+  gsize n_params;
+  float *params;                /* (n_params) */
+};
+
+static const NnDense net = { 4, {MLO_OPTIMIZER_FEATURES, 128, 128, 64, MLO_N_ACTIONS}, NN_OUTPUT_LINEAR };
+
+/* nn.Sequential: Linear, ReLU, Dropout, Linear, ReLU, Dropout, Linear, ReLU, Linear. */
+static const int positions[] = { 0, 3, 6, 8 };
+
+/* Of the scratch for one state: two buffers of the widest layer. */
+#define SCRATCH (2 * 128)
+
+static MloQualityOptimizer *
+allocate (const MloOptimizerConfig * config)
+{
+  MloQualityOptimizer *q = g_new0 (MloQualityOptimizer, 1);
+
+  q->config = *config;
+  q->n_params = nn_dense_parameters (&net);
+  q->params = g_new0 (float, q->n_params);
+  return q;
+}
+
+MloQualityOptimizer *
+mlo_quality_optimizer_new (const MloOptimizerConfig * config, MloRandom * random)
+{
+  MloQualityOptimizer *q = allocate (config);
+
+  mlo_model_init_dense (&net, q->params, random);
+  return q;
+}
+
+void
+mlo_quality_optimizer_free (MloQualityOptimizer * q)
+{
+  if (!q)
+    return;
+  g_free (q->params);
+  g_free (q);
+}
+
+MloQualityOptimizer *
+mlo_quality_optimizer_load (const char *path, GError ** error)
+{
+  g_autoptr (MloTensorFile) f = mlo_tensorfile_load (path, error);
+  g_autoptr (MloQualityOptimizer) q = NULL;
+  MloOptimizerConfig config = { 0 };
+
+  if (!f || !mlo_model_read_metadata (path, f, KIND, &config.scaling, error))
+    return NULL;
+  q = allocate (&config);
+  if (!mlo_model_bind_dense (path, f, "", positions, &net, q->params, error)
+      || !mlo_model_check_size (path, f, 8, error))
+    return NULL;
+  return g_steal_pointer (&q);
+}
+
+gboolean
+mlo_quality_optimizer_save (const MloQualityOptimizer * q, const char *path, const char *training, GError ** error)
+{
+  g_autoptr (MloTensorFile) f = mlo_tensorfile_new ();
+
+  for (gsize i = 0; i < q->n_params; i++)
+    if (!isfinite (q->params[i])) {
+      g_set_error (error, MLO_ERROR, MLO_ERROR_NOT_FINITE, "%s: not written: parameter %" G_GSIZE_FORMAT
+          " is not finite", path, i);
+      return FALSE;
+    }
+  mlo_model_write_metadata (f, KIND, &q->config.scaling, training);
+  mlo_model_add_dense (f, "", positions, &net, q->params);
+  return mlo_tensorfile_save (f, path, error);
+}
+
+const MloOptimizerConfig *
+mlo_quality_optimizer_config (const MloQualityOptimizer * q)
+{
+  return &q->config;
+}
+
+float *
+mlo_quality_optimizer_parameters (MloQualityOptimizer * q, gsize * count)
+{
+  *count = q->n_params;
+  return q->params;
+}
+
+gboolean
+mlo_quality_optimizer_values (const MloQualityOptimizer * q, const float state[MLO_OPTIMIZER_FEATURES],
+    float values[MLO_N_ACTIONS])
+{
+  float scratch[SCRATCH];
+  gboolean finite = TRUE;
+
+  nn_dense_forward (&net, q->params, state, 1, values, scratch);
+  for (int a = 0; a < MLO_N_ACTIONS; a++)
+    finite = finite && isfinite (values[a]);
+  return finite;
+}
+
+MloAction
+mlo_quality_optimizer_choose (const MloQualityOptimizer * q, const float state[MLO_OPTIMIZER_FEATURES], guint32 mask,
+    float values[MLO_N_ACTIONS])
+{
+  int best = -1;
+
+  if (!mlo_quality_optimizer_values (q, state, values))
+    return MLO_ACTION_NONE;
+  for (int a = 0; a < MLO_N_ACTIONS; a++)
+    if (mask >> a & 1 && (best < 0 || values[a] > values[best]))
+      best = a;
+  return best < 0 ? MLO_ACTION_NONE : (MloAction) best;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mlo-label.h"
+
+#include "mlo-qoe.h"
+
+/*
+ * A sender of constant rate puts a frame of b bytes into the link each 1 / fps. With P the link's
+ * position and E the position at which all that was sent has left (mlo-link.c),
+ *
+ *   E_k = max (E_(k-1), P (t_k)) + b,  the frame arrives at P^-1 (E_k).
+ *
+ * An empty sender, which sends next to nothing, would have its frame wait P^-1 (P (t_k) + e) - t_k;
+ * only what a rate adds to that is held against it, and a frame that the empty sender could not get
+ * through in time either does not count at all.
+ */
+
+/* e: bytes of the empty sender's frame, about the least an encoder puts out. */
+#define EMPTY_BYTES 300.0
+#define LATE_US (MLO_QOE_MAX_DELAY_MS * 1000.0)
+#define GAP_FREE_US 100000.0
+/* The score hardly falls any more beyond such a delay, so that a deep queue would not be worth
+ * draining within the horizon; it is priced on, points a ms. */
+#define DEEP_MS 300.0
+#define DEEP_PRICE 0.06
+/* Complexity moves all the time; the PSNR of the rates is computed anew after this much. */
+#define COMPLEXITY_STEP 0.02
+/* Rates between two that are tried first; MLO_LABEL_RATES less 1 is a multiple of it. */
+#define COARSE 3
+G_STATIC_ASSERT ((MLO_LABEL_RATES - 1) % COARSE == 0);
+
+static guint
+prepare (MloLabel * l, const MloLabelInput * in, guint * n_steps)
+{
+  const double frame_us = 1e6 / in->fps, horizon_us = MIN (in->horizon_s, 5.0) * 1e6;
+  guint n = (guint) CLAMP (ceil (horizon_us / frame_us - 1e-9), 1.0, MLO_LABEL_MAX_FRAMES), j = 0;
+  guint steps = (guint) MIN (ceil ((horizon_us + LATE_US) / MLO_LABEL_STEP_US) + 1.0, MLO_LABEL_MAX_STEPS);
+  double start = mlo_trace_position (in->trace, in->now_us, &l->hint);
+  guint hint = l->hint;
+
+  l->carried[0] = 0.0;
+  for (guint i = 1; i <= steps; i++) {
+    double delta;
+
+    l->carried[i] = mlo_trace_position (in->trace, in->now_us + (gint64) i * MLO_LABEL_STEP_US, &hint) - start;
+    delta = l->carried[i] - l->carried[i - 1];
+    l->per_byte[i] = delta > 0.0 ? MLO_LABEL_STEP_US / delta : 0.0;
+  }
+  for (guint k = 0; k < n; k++) {
+    double at = k * frame_us, position, target;
+    guint step = (guint) (at / MLO_LABEL_STEP_US);
+
+    position = l->carried[step] + (l->carried[step + 1] - l->carried[step]) * (at / MLO_LABEL_STEP_US - step);
+    target = position + EMPTY_BYTES;
+    while (j <= steps && l->carried[j] < target)
+      j++;
+    l->frame_carried[k] = position;
+    l->empty_us[k] = j > steps ? -1.0 : j * (double) MLO_LABEL_STEP_US - (l->carried[j] - target) * l->per_byte[j] - at;
+    if (l->empty_us[k] > LATE_US)
+      l->empty_us[k] = -1.0;
+  }
+  *n_steps = steps;
+  return n;
+}
+
+static double
+reward_of (const MloLabel * l, const MloLabelInput * in, guint n, guint steps, double kbps, double psnr_db)
+{
+  const double frame_us = 1e6 / in->fps;
+  const double bytes = 125.0 * kbps * in->overhead / in->fps;
+  double end = in->backlog_bytes, delay = 0.0, gaps = 0.0, last = -1.0, last_empty = -1.0;
+  guint shown = 0, possible = 0, j = 1;
+  MloQoeSecond second;
+
+  for (guint k = 0; k < n; k++) {
+    double at = k * frame_us, arrival, wait;
+
+    end = MAX (end, l->frame_carried[k]) + bytes;
+    if (l->empty_us[k] < 0.0)
+      continue;
+    possible++;
+    while (j <= steps && l->carried[j] < end)
+      j++;
+    if (j > steps)
+      continue;
+    arrival = j * (double) MLO_LABEL_STEP_US - (l->carried[j] - end) * l->per_byte[j];
+    wait = arrival - at;
+    if (wait > LATE_US)
+      continue;
+    shown++;
+    delay += MAX (wait - l->empty_us[k], 0.0);
+    if (last >= 0.0)
+      gaps += MAX (arrival - last - GAP_FREE_US, 0.0) - MAX (at + l->empty_us[k] - last_empty - GAP_FREE_US, 0.0);
+    last = arrival;
+    last_empty = at + l->empty_us[k];
+  }
+  if (possible == 0)
+    return MLO_QOE_REWARD_FLOOR;
+  second = (MloQoeSecond) {
+  .psnr_db = psnr_db,.fps = in->fps * shown / possible,.delay_ms =
+        in->base_ms + (shown > 0 ? delay / shown / 1000.0 : 0.0),.lost_percent =
+        100.0 * (possible - shown) / possible,.gap_ms = MAX (gaps, 0.0) / 1000.0 / MIN (in->horizon_s, 5.0),};
+  return mlo_qoe_reward (&second) - DEEP_PRICE * MAX (second.delay_ms - DEEP_MS, 0.0);
+}
+
+double
+mlo_label_reward (MloLabel * l, const MloLabelInput * in, double kbps)
+{
+  guint steps, n = prepare (l, in, &steps);
+
+  return reward_of (l, in, n, steps, kbps, mlo_qoe_psnr_db (kbps, in->fps, in->scale, in->pixels, in->complexity));
+}
+
+static void
+fill_rates (MloLabel * l, const MloLabelInput * in)
+{
+  if (l->fps == in->fps && l->scale == in->scale && l->pixels == in->pixels && l->min_kbps == in->min_kbps
+      && l->max_kbps == in->max_kbps && fabs (l->complexity - in->complexity) < COMPLEXITY_STEP)
+    return;
+  l->fps = in->fps;
+  l->scale = in->scale;
+  l->pixels = in->pixels;
+  l->complexity = in->complexity;
+  l->min_kbps = in->min_kbps;
+  l->max_kbps = in->max_kbps;
+  for (guint i = 0; i < MLO_LABEL_RATES; i++) {
+    l->rate_kbps[i] = in->min_kbps * pow (in->max_kbps / in->min_kbps, i / (MLO_LABEL_RATES - 1.0));
+    l->psnr_db[i] = mlo_qoe_psnr_db (l->rate_kbps[i], in->fps, in->scale, in->pixels, in->complexity);
+  }
+}
+
+double
+mlo_label_kbps (MloLabel * l, const MloLabelInput * in)
+{
+  guint steps, n = prepare (l, in, &steps), best = 0, from, to;
+  double reward[MLO_LABEL_RATES];
+
+  fill_rates (l, in);
+  /* Each COARSE-th rate first, then the best one's neighbours: the reward has one hill, as quality
+   * rises ever more slowly and the queue's cost ever faster. */
+  for (guint i = 0; i < MLO_LABEL_RATES; i += COARSE) {
+    reward[i] = reward_of (l, in, n, steps, l->rate_kbps[i], l->psnr_db[i]);
+    if (reward[i] > reward[best])
+      best = i;
+  }
+  from = best >= COARSE ? best - COARSE + 1 : 0;
+  to = MIN (best + COARSE - 1, MLO_LABEL_RATES - 1);
+  for (guint i = from; i <= to; i++) {
+    if (i % COARSE != 0) {
+      reward[i] = reward_of (l, in, n, steps, l->rate_kbps[i], l->psnr_db[i]);
+      if (reward[i] > reward[best])
+        best = i;
+    }
+  }
+  /* The vertex of the parabola through the best and its neighbours, in the logarithm of the rate. */
+  if (best > 0 && best + 1 < MLO_LABEL_RATES) {
+    double left = reward[best] - reward[best - 1], right = reward[best] - reward[best + 1];
+    double shift = left + right > 1e-9 ? 0.5 * (left - right) / (left + right) : 0.0;
+
+    return l->rate_kbps[best] * pow (l->rate_kbps[best + 1] / l->rate_kbps[best], shift);
+  }
+  return l->rate_kbps[best];
+}

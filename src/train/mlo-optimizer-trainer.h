@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MLO_OPTIMIZER_TRAINER_H
+#define MLO_OPTIMIZER_TRAINER_H
+
+#include "mlo-quality-optimizer.h"
+#include "mlo-replay.h"
+
+G_BEGIN_DECLS
+
+/**
+ * MloOptimizerTraining: double DQN (van Hasselt, Guez, Silver 2016) with n-step returns and a
+ * target network, Huber loss, Adam, actions masked. @conservative > 0 adds that times
+ * (log sum exp Q (s, a) - Q (s, a of the data)), so that actions the data does not have look no
+ * better than they are (Kumar et al., "Conservative Q-Learning", 2020).
+ */
+typedef struct
+{
+  guint batch;
+  guint n_steps;
+  double gamma;                 /* a tick */
+  double rate, decay, clip, huber;
+  guint target_every;           /* updates between copies to the target network */
+  double conservative;
+} MloOptimizerTraining;
+
+extern const MloOptimizerTraining mlo_optimizer_training_default;
+
+typedef struct _MloOptimizerTrainer MloOptimizerTrainer;
+
+/* @q: trained in place; borrowed, outlives the trainer. */
+MloOptimizerTrainer *mlo_optimizer_trainer_new (MloQualityOptimizer * q, const MloOptimizerTraining * options);
+void mlo_optimizer_trainer_free (MloOptimizerTrainer * t);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloOptimizerTrainer, mlo_optimizer_trainer_free)
+
+/* Adam's rate from the next update on. */
+void mlo_optimizer_trainer_set_rate (MloOptimizerTrainer * t, double rate);
+
+/* One update from a batch out of @replay, which must not be empty. Returns the loss; an update whose gradient is not
+ * finite is left out. */
+double mlo_optimizer_trainer_update (MloOptimizerTrainer * t, const MloReplay * replay, MloRandom * random);
+
+G_END_DECLS
+#endif

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mlo-controller.h"
+
+#if defined (__SANITIZE_ADDRESS__) || defined (__SANITIZE_THREAD__)
+#define COUNT_ALLOCATIONS 0
+#elif defined (__has_feature)
+#if __has_feature (address_sanitizer) || __has_feature (thread_sanitizer)
+#define COUNT_ALLOCATIONS 0
+#endif
+#endif
+#ifndef COUNT_ALLOCATIONS
+#define COUNT_ALLOCATIONS 1
+#endif
+
+#if COUNT_ALLOCATIONS
+/* Every allocation of the process passes here, so that a decision's can be counted. */
+extern void *__libc_malloc (size_t size);
+extern void *__libc_calloc (size_t n, size_t size);
+extern void *__libc_realloc (void *p, size_t size);
+void *malloc (size_t size);
+void *calloc (size_t n, size_t size);
+void *realloc (void *p, size_t size);
+static guint allocations;
+
+void *
+malloc (size_t size)
+{
+  allocations++;
+  return __libc_malloc (size);
+}
+
+void *
+calloc (size_t n, size_t size)
+{
+  allocations++;
+  return __libc_calloc (n, size);
+}
+
+void *
+realloc (void *p, size_t size)
+{
+  allocations++;
+  return __libc_realloc (p, size);
+}
+#endif
+
+/* A stream over a FIFO link in a few lines: a frame is encoded at the decision's rate, admitted by
+ * the decision's window, delayed by the queue, reported when its last packet arrived. */
+#define REPORTS 256
+
+typedef struct
+{
+  MloController *controller;
+  MloSample local;
+  gint64 now_us, busy_until_us;
+  double kbps;
+  gboolean dead;                /* nothing arrives */
+  gboolean receiver_reports;
+  double report_loss, report_rtt_ms;
+  struct
+  {
+    gint64 at_us;
+    MloPacket packets[64];
+    guint n;
+  } reports[REPORTS];
+  guint head, count;
+  guint frames, skipped;
+  double peak_queue_ms;
+  gint64 next_tick_us;
+} Stream;
+
+static void
+stream_init (Stream * s, const MloControllerConfig * config, double kbps)
+{
+  memset (s, 0, sizeof *s);
+  s->controller = mlo_controller_new (config);
+  s->now_us = 10 * G_USEC_PER_SEC;
+  s->next_tick_us = s->now_us;
+  s->kbps = kbps;
+  mlo_sample_set (&s->local, MLO_FIELD_COMPLEXITY, 0.5);
+  mlo_sample_set (&s->local, MLO_FIELD_FPS, 60.0);
+}
+
+static void
+stream_clear (Stream * s)
+{
+  mlo_controller_free (s->controller);
+}
+
+static void
+send_frame (Stream * s)
+{
+  const MloDecision *d = mlo_controller_decision (s->controller);
+  guint32 bytes = (guint32) MAX (d->bitrate_kbps * 125.0 / 60.0, 100.0), left = bytes;
+  guint slot = (s->head + s->count) % REPORTS;
+  guint n = 0;
+
+  mlo_controller_on_frame_sent (s->controller, s->now_us, bytes, FALSE);
+  s->frames++;
+  if (s->dead || s->count == REPORTS)
+    return;
+  for (; left > 0 && n < 64; n++) {
+    guint32 size = MIN (left, 1200);
+
+    left -= size;
+    s->busy_until_us = MAX (s->busy_until_us, s->now_us) + (gint64) ((size + MLO_PACKET_OVERHEAD) * 8000.0 / s->kbps);
+    s->reports[slot].packets[n] = (MloPacket) {
+    .send_us = s->now_us + 100,.arrival_us = (s->busy_until_us + 20000) / 250 * 250,.size = size,};
+  }
+  s->peak_queue_ms = MAX (s->peak_queue_ms, (double) (s->busy_until_us - s->now_us) / 1000.0);
+  s->reports[slot].n = n;
+  s->reports[slot].at_us = s->busy_until_us + 40000;
+  s->count++;
+}
+
+static void
+stream_run (Stream * s, double seconds)
+{
+  gint64 end = s->now_us + (gint64) (seconds * 1e6);
+  gint64 last_frame = 0, last_rr = s->now_us;
+
+  for (; s->now_us < end; s->now_us += 1000) {
+    const MloDecision *d = mlo_controller_decision (s->controller);
+
+    while (s->count > 0 && s->reports[s->head].at_us <= s->now_us) {
+      if (!s->receiver_reports) {
+        mlo_controller_on_packets (s->controller, s->now_us, s->reports[s->head].packets, s->reports[s->head].n);
+        mlo_controller_react (s->controller, s->now_us);
+      }
+      s->head = (s->head + 1) % REPORTS;
+      s->count--;
+    }
+    if (s->receiver_reports && s->now_us - last_rr >= 100000) {
+      MloReceiverReport r = {
+        .rtt_ms = s->report_rtt_ms > 0.0 ? s->report_rtt_ms : 40.0 + MAX (0.0,
+            (double) (s->busy_until_us - s->now_us) / 1000.0),
+        .jitter_ms = 1.0,.fraction_lost = s->report_loss,.received_kbps = -1.0,
+      };
+
+      last_rr = s->now_us;
+      mlo_controller_on_receiver_report (s->controller, s->now_us, &r);
+      mlo_controller_react (s->controller, s->now_us);
+    }
+    if (s->now_us - last_frame >= (d->probe_interval_us > 0 ? d->probe_interval_us : 16667)) {
+      guint64 flight = 0;
+
+      for (guint i = 0; i < s->count; i++) {
+        for (guint k = 0; k < s->reports[(s->head + i) % REPORTS].n; k++)
+          flight += s->reports[(s->head + i) % REPORTS].packets[k].size;
+      }
+      last_frame = s->now_us;
+      if (d->probe_interval_us > 0 || flight <= d->window_bytes)
+        send_frame (s);
+      else
+        s->skipped++;
+    }
+    if (s->now_us >= s->next_tick_us) {
+      s->next_tick_us += 100000;
+      mlo_controller_tick (s->controller, s->now_us, &s->local);
+    }
+  }
+}
+
+static MloControllerConfig
+config_of (double start_kbps)
+{
+  MloControllerConfig c = mlo_controller_config_default;
+
+  c.limits = mlo_limits_default;
+  c.limits.start_bitrate_kbps = start_kbps;
+  c.source = (MloSource) {
+  1280, 720, 60.0};
+  c.traits = mlo_actuator_traits_default;
+  return c;
+}
+
+static void
+test_no_feedback (void)
+{
+  MloControllerConfig c = config_of (2500.0);
+  Stream s;
+
+  stream_init (&s, &c, 8000.0);
+  s.dead = TRUE;
+  stream_run (&s, 10.0);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, ==, 2500.0);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->state, ==, MLO_GUARD_HOLD);
+  g_assert_cmpuint (mlo_controller_decision (s.controller)->window_bytes, ==, G_MAXUINT64);
+  g_assert_cmpuint (s.skipped, ==, 0);
+  stream_clear (&s);
+}
+
+static void
+test_rules_find_the_link (void)
+{
+  MloControllerConfig c = config_of (1000.0);
+  const MloSample *m;
+  Stream s;
+
+  stream_init (&s, &c, 8000.0);
+  stream_run (&s, 10.0);
+  m = mlo_controller_sample (s.controller);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->state, ==, MLO_GUARD_FALLBACK);
+  g_assert_cmpfloat (m->bandwidth_kbps, >, 7500.0);
+  g_assert_cmpfloat (m->bandwidth_kbps, <, 8500.0);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, >, 6000.0);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, <, 8000.0);
+  g_assert_cmpfloat (m->queue_delay_ms, <, 30.0);
+  stream_clear (&s);
+}
+
+/* 8 -> 2 -> 8 Mbit/s by rule alone: below 2 within 300 ms of the first late report, little queue, back above 7 in time. */
+static void
+test_step (void)
+{
+  MloControllerConfig c = config_of (7000.0);
+  double after;
+  Stream s;
+
+  stream_init (&s, &c, 8000.0);
+  stream_run (&s, 5.0);
+  s.kbps = 2000.0;
+  s.peak_queue_ms = 0.0;
+  for (after = 0.0; after < 2.0 && mlo_controller_decision (s.controller)->bitrate_kbps >= 2000.0; after += 0.01)
+    stream_run (&s, 0.01);
+  g_test_message ("below the new capacity after %.0f ms, peak queue %.0f ms, %u frames skipped", after * 1000.0,
+      s.peak_queue_ms, s.skipped);
+  /* 40 ms of path and one frame's service at the lower rate (58 ms) go by before anything can be known. */
+  g_assert_cmpfloat (after, <=, 0.3);
+  stream_run (&s, 5.0);
+  /* No loss with a queue of 150 kB. */
+  g_assert_cmpfloat (s.peak_queue_ms * 2000.0 / 8.0, <, 150000.0);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, <, 2000.0);
+  s.kbps = 8000.0;
+  stream_run (&s, 4.0);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, >, 6500.0);
+  stream_clear (&s);
+}
+
+static void
+test_outage (void)
+{
+  MloControllerConfig c = config_of (4000.0);
+  guint sent;
+  Stream s;
+
+  stream_init (&s, &c, 8000.0);
+  stream_run (&s, 5.0);
+  s.dead = TRUE;
+  stream_run (&s, 2.0);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->state, ==, MLO_GUARD_FALLBACK);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->probe_interval_us, ==, 200000);
+  sent = s.frames;
+  stream_run (&s, 2.0);
+  g_assert_cmpuint (s.frames - sent, <=, 11);
+  g_assert_cmpuint (s.frames - sent, >=, 9);
+  s.dead = FALSE;
+  stream_run (&s, 3.0);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->probe_interval_us, ==, 0);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, >, 3000.0);
+  stream_clear (&s);
+}
+
+static void
+test_receiver_reports_only (void)
+{
+  MloControllerConfig c = config_of (1000.0);
+  double free_rate;
+  Stream s;
+
+  stream_init (&s, &c, 100000.0);
+  s.receiver_reports = TRUE;
+  stream_run (&s, 5.0);
+  free_rate = mlo_controller_decision (s.controller)->bitrate_kbps;
+  g_assert_cmpint (mlo_controller_decision (s.controller)->state, ==, MLO_GUARD_FALLBACK);
+  g_assert_cmpfloat (free_rate, >, 3000.0);
+  g_assert_cmpuint (mlo_controller_decision (s.controller)->window_bytes, ==, G_MAXUINT64);
+  s.report_rtt_ms = 250.0;
+  stream_run (&s, 2.0);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, <, 0.6 * free_rate);
+  stream_clear (&s);
+}
+
+static void
+test_limits (void)
+{
+  MloControllerConfig c = config_of (2000.0);
+  MloLimits l = c.limits;
+  Stream s;
+
+  stream_init (&s, &c, 50000.0);
+  stream_run (&s, 10.0);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, ==, 20000.0);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->limiter, ==, MLO_LIMITER_USER);
+  l.max_bitrate_kbps = 3000.0;
+  mlo_controller_set_limits (s.controller, &l);
+  stream_run (&s, 0.2);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, ==, 3000.0);
+  l.adapt = 0;
+  mlo_controller_set_limits (s.controller, &l);
+  s.kbps = 1000.0;
+  stream_run (&s, 3.0);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, ==, 3000.0);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->height, ==, 0);
+  stream_clear (&s);
+}
+
+static void
+test_override (void)
+{
+  MloControllerConfig c = config_of (2000.0);
+  MloDecision taken;
+  Stream s;
+
+  stream_init (&s, &c, 50000.0);
+  stream_run (&s, 2.0);
+  taken = *mlo_controller_decision (s.controller);
+  taken.bitrate_kbps = 700.0;
+  taken.width = 854;
+  taken.height = 480;
+  taken.fps = 30.0;
+  mlo_controller_override (s.controller, &taken);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, ==, 700.0);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->height, ==, 480);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->fps, ==, 30.0);
+  stream_clear (&s);
+}
+
+/* The predictor's word is followed, and nonsense from it is not. */
+static double
+predict (gpointer user_data, const MloSample * sample, double predicted_kbps)
+{
+  return *(double *) user_data;
+}
+
+static void
+test_networks_word (void)
+{
+  MloControllerConfig c = config_of (2000.0);
+  double word = 5000.0;
+  Stream s;
+
+  c.predict = predict;
+  c.user_data = &word;
+  stream_init (&s, &c, 8000.0);
+  stream_run (&s, 4.0);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->state, ==, MLO_GUARD_NORMAL);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, ==, 5000.0);
+  word = NAN;
+  stream_run (&s, 1.0);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->state, ==, MLO_GUARD_FALLBACK);
+  word = 1e9;
+  stream_run (&s, 3.0);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, <, 9500.0);
+  stream_clear (&s);
+}
+
+#if COUNT_ALLOCATIONS
+static void
+test_allocates_nothing (void)
+{
+  MloControllerConfig c = config_of (2000.0);
+  g_autoptr (MloBitratePredictor) p = NULL;
+  g_autoptr (MloQualityOptimizer) q = NULL;
+  MloRandom random;
+  Stream s;
+  guint before;
+
+  mlo_random_seed (&random, 1);
+  p = mlo_bitrate_predictor_new (&(MloPredictorConfig) {
+      .hidden = 32,.layers = 2,.form = MLO_FORM_STREAM,.scaling = mlo_scaling_log_default,.min_kbps =
+        100.0,.max_kbps = 50000.0,.interval_ms = 100,}, &random);
+  q = mlo_quality_optimizer_new (&(MloOptimizerConfig) {
+      .scaling = mlo_scaling_log_default}, &random);
+  c.predictor = p;
+  c.optimizer = q;
+  stream_init (&s, &c, 8000.0);
+  before = allocations;
+  stream_run (&s, 20.0);
+  s.kbps = 1000.0;
+  stream_run (&s, 10.0);
+  g_assert_cmpuint (allocations, ==, before);
+  stream_clear (&s);
+}
+#endif
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/controller/no-feedback", test_no_feedback);
+  g_test_add_func ("/controller/rules-find-the-link", test_rules_find_the_link);
+  g_test_add_func ("/controller/step", test_step);
+  g_test_add_func ("/controller/outage", test_outage);
+  g_test_add_func ("/controller/receiver-reports-only", test_receiver_reports_only);
+  g_test_add_func ("/controller/limits", test_limits);
+  g_test_add_func ("/controller/override", test_override);
+  g_test_add_func ("/controller/networks-word", test_networks_word);
+#if COUNT_ALLOCATIONS
+  g_test_add_func ("/controller/allocates-nothing", test_allocates_nothing);
+#endif
+  return g_test_run ();
+}
