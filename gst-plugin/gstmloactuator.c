@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstmloactuator.h"
+
+#include <math.h>
+#include <string.h>
+
+#define DEAF_FACTOR 1.5
+#define DEAF_US (4 * G_USEC_PER_SEC)
+#define OBEYS_FACTOR 1.2
+#define OBEYS_US (30 * G_USEC_PER_SEC)
+/* The largest target lately falls by this share a tick, so that a fall is not taken for deafness. */
+#define RECENT_DECAY 0.93
+
+void
+gst_mlo_actuator_init (GstMloActuator * a, GstElement * filter, GstPad * src, GstMloTelemetry * telemetry)
+{
+  memset (a, 0, sizeof *a);
+  a->filter = filter;
+  a->src = src;
+  a->telemetry = telemetry;
+  a->next_slot = GST_CLOCK_TIME_NONE;
+}
+
+static void
+drop_encoder (GstMloActuator * a)
+{
+  for (guint i = 0; i < 2; i++) {
+    if (a->pads[i]) {
+      gst_pad_remove_probe (a->pads[i], a->probes[i]);
+      g_clear_pointer (&a->pads[i], gst_object_unref);
+    }
+  }
+  g_clear_pointer (&a->element, gst_object_unref);
+  a->property_kbps = a->property_vbv_ms = a->vbv_ms = a->original_kbps = 0.0;
+  a->touched = FALSE;
+  a->deaf = FALSE;
+  a->recent_kbps = 0.0;
+  a->above_since_us = a->below_since_us = 0;
+}
+
+static void
+set_caps (GstMloActuator * a, int width, int height)
+{
+  g_autoptr (GstCaps) caps = NULL;
+
+  if (width > 0 && height > 0)
+    caps = gst_caps_new_simple ("video/x-raw", "width", G_TYPE_INT, width, "height", G_TYPE_INT, height, NULL);
+  else
+    caps = gst_caps_new_any ();
+  a->width = width;
+  a->height = height;
+  g_object_set (a->filter, "caps", caps, NULL);
+}
+
+void
+gst_mlo_actuator_stop (GstMloActuator * a)
+{
+  if (a->touched && a->original_kbps > 0.0) {
+    gst_mlo_encoder_set_kbps (&a->encoder, a->element, a->original_kbps);
+    if (a->vbv_ms > 0.0)
+      gst_mlo_encoder_set_vbv (&a->encoder, a->element, a->vbv_ms, a->original_kbps);
+  }
+  drop_encoder (a);
+  if (a->width != 0)
+    set_caps (a, 0, 0);
+  g_atomic_int_set (&a->millihertz, 0);
+  a->size_refused = FALSE;
+}
+
+/* The VBV is moved where it is a time (ours by default, or the user's), or left at the encoder's automatism. */
+static double
+managed_vbv_ms (const GstMloEncoder * e, GstElement * element)
+{
+  GValue value = G_VALUE_INIT;
+  double ms = 0.0;
+
+  if (!e->vbv)
+    return 0.0;
+  g_value_init (&value, G_PARAM_SPEC_VALUE_TYPE (e->vbv));
+  g_object_get_property (G_OBJECT (element), e->vbv->name, &value);
+  if (e->info->vbv_unit == GST_MLO_VBV_MS)
+    ms = G_VALUE_HOLDS_UINT (&value) ? g_value_get_uint (&value) : e->info->vbv_ms;
+  else if (g_param_value_defaults (e->vbv, &value))
+    ms = e->info->vbv_ms;
+  g_value_unset (&value);
+  return ms;
+}
+
+gboolean
+gst_mlo_actuator_set_path (GstMloActuator * a, const GstMloPath * path)
+{
+  static const char *const names[2] = { "sink", "src" };
+  static const GstPadProbeCallback callbacks[2] = {
+    gst_mlo_telemetry_encoder_sink_probe, gst_mlo_telemetry_encoder_src_probe
+  };
+  static const GstPadProbeType types[2] = {
+    GST_PAD_PROBE_TYPE_BUFFER, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST
+  };
+
+  if (a->element == path->element)
+    return FALSE;
+  drop_encoder (a);
+  a->size_refused = FALSE;
+  if (!path->element)
+    return TRUE;
+  a->element = gst_object_ref (path->element);
+  a->encoder = path->encoder;
+  a->original_kbps = gst_mlo_encoder_get_kbps (&a->encoder, a->element);
+  a->vbv_ms = managed_vbv_ms (&a->encoder, a->element);
+  for (guint i = 0; i < 2; i++) {
+    a->pads[i] = gst_element_get_static_pad (a->element, names[i]);
+    if (a->pads[i])
+      a->probes[i] = gst_pad_add_probe (a->pads[i], types[i], callbacks[i],
+          gst_mlo_telemetry_ref (a->telemetry), (GDestroyNotify) gst_mlo_telemetry_unref);
+  }
+  return TRUE;
+}
+
+/* Formats that videoscale takes; asked of its own template. */
+static gboolean
+can_scale (const GstMloFormat * f)
+{
+  return f->system_memory && f->progressive && f->info.finfo
+      && GST_VIDEO_INFO_FORMAT (&f->info) > GST_VIDEO_FORMAT_ENCODED && f->info.width > 0 && f->info.height > 0;
+}
+
+void
+gst_mlo_actuator_traits (const GstMloActuator * a, const GstMloPath * path, const GstMloFormat * format,
+    MloActuatorTraits * traits)
+{
+  *traits = mlo_actuator_traits_default;
+  traits->can_bitrate = a->element != NULL;
+  traits->can_resolution = can_scale (format) && !path->fixed_size && !a->size_refused;
+  traits->can_framerate = TRUE;
+  traits->can_preset = FALSE;
+  traits->deaf = a->deaf;
+  if (a->element) {
+    const GstMloEncoderInfo *info = a->encoder.info;
+
+    traits->keyframe_on_bitrate = info->keyframe_on_bitrate;
+    traits->dead_band = info->dead_band;
+    traits->min_change_us = (gint64) info->min_change_ms * 1000;
+  }
+}
+
+/* Half the frames give half the rate where the encoder counts frames, and twice the time in its VBV. */
+static double
+frame_factor (const GstMloActuator * a, double fps, const GstMloFormat * format)
+{
+  double nominal = 0.0;
+
+  if (format->info.fps_n > 0 && format->info.fps_d > 0)
+    nominal = (double) format->info.fps_n / format->info.fps_d;
+  if (!a->encoder.info->counts_frames || fps <= 0.0 || nominal <= fps)
+    return 1.0;
+  return nominal / fps;
+}
+
+static gboolean
+apply_bitrate (GstMloActuator * a, double kbps, double fps, const GstMloFormat * format)
+{
+  double factor = frame_factor (a, fps, format), value = kbps * factor, vbv_ms = a->vbv_ms / factor;
+
+  if (fabs (value - a->property_kbps) >= 0.5) {
+    a->touched = TRUE;
+    a->property_kbps = value;
+    a->property_vbv_ms = 0.0;
+    if (!gst_mlo_encoder_set_kbps (&a->encoder, a->element, value))
+      return FALSE;
+  }
+  if (a->vbv_ms > 0.0 && fabs (vbv_ms - a->property_vbv_ms) >= 0.5) {
+    a->property_vbv_ms = vbv_ms;
+    gst_mlo_encoder_set_vbv (&a->encoder, a->element, vbv_ms, value);
+  }
+  return TRUE;
+}
+
+/* Whether what is downstream takes the present pictures at this size. */
+static gboolean
+downstream_takes (GstMloActuator * a, int width, int height)
+{
+  g_autoptr (GstCaps) now = gst_pad_get_current_caps (a->src);
+  g_autoptr (GstCaps) wanted = NULL;
+  g_autoptr (GstCaps) taken = NULL;
+  GstStructure *s;
+
+  if (!now || gst_caps_is_any (now) || gst_caps_get_size (now) != 1)
+    return FALSE;
+  wanted = gst_caps_copy (now);
+  s = gst_caps_get_structure (wanted, 0);
+  gst_structure_set (s, "width", G_TYPE_INT, width, "height", G_TYPE_INT, height, NULL);
+  gst_structure_remove_fields (s, "pixel-aspect-ratio", "colorimetry", "chroma-site", NULL);
+  taken = gst_pad_peer_query_caps (a->src, wanted);
+  return !gst_caps_is_empty (taken);
+}
+
+static gboolean
+apply_size (GstMloActuator * a, int width, int height, const GstMloFormat * format)
+{
+  if (width == format->info.width && height == format->info.height)
+    width = height = 0;
+  if (width == a->width && height == a->height)
+    return TRUE;
+  if (width > 0 && (!can_scale (format) || !downstream_takes (a, width, height)))
+    return FALSE;
+  set_caps (a, width, height);
+  return TRUE;
+}
+
+GstMloRefused
+gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, const GstMloFormat * format)
+{
+  GstMloRefused refused = 0;
+  double fps = adapt & MLO_ADAPT_FRAMERATE ? d->fps : 0.0;
+
+  if ((adapt & MLO_ADAPT_BITRATE) && a->element && !apply_bitrate (a, d->bitrate_kbps, fps, format))
+    refused |= GST_MLO_REFUSED_BITRATE;
+  if (!apply_size (a, adapt & MLO_ADAPT_RESOLUTION ? d->width : 0, adapt & MLO_ADAPT_RESOLUTION ? d->height : 0,
+          format)) {
+    a->size_refused = TRUE;
+    refused |= GST_MLO_REFUSED_SIZE;
+  }
+  g_atomic_int_set (&a->millihertz, (gint) lrint (CLAMP (fps, 0.0, 1000.0) * 1000.0));
+  return refused;
+}
+
+gboolean
+gst_mlo_actuator_watch (GstMloActuator * a, gint64 now_us, double target_kbps, double encoded_kbps)
+{
+  gboolean before = a->deaf;
+
+  a->recent_kbps = MAX (target_kbps, a->recent_kbps * RECENT_DECAY);
+  if (!a->touched || encoded_kbps < 0.0)
+    return FALSE;
+  if (encoded_kbps <= DEAF_FACTOR * a->recent_kbps)
+    a->above_since_us = 0;
+  else if (a->above_since_us == 0)
+    a->above_since_us = now_us;
+  if (encoded_kbps > OBEYS_FACTOR * target_kbps)
+    a->below_since_us = 0;
+  else if (a->below_since_us == 0)
+    a->below_since_us = now_us;
+  if (a->above_since_us != 0 && now_us - a->above_since_us >= DEAF_US)
+    a->deaf = TRUE;
+  else if (a->below_since_us != 0 && now_us - a->below_since_us >= OBEYS_US)
+    a->deaf = FALSE;
+  return a->deaf != before;
+}
+
+gboolean
+gst_mlo_actuator_gate (GstMloActuator * a, GstClockTime pts, GstClockTime half_frame)
+{
+  gint millihertz = g_atomic_int_get (&a->millihertz);
+  GstClockTime slot;
+
+  if (millihertz <= 0 || !GST_CLOCK_TIME_IS_VALID (pts)) {
+    a->next_slot = GST_CLOCK_TIME_NONE;
+    return TRUE;
+  }
+  slot = gst_util_uint64_scale (1000, GST_SECOND, (guint64) millihertz);
+  /* Time slots keep the mean exact. A jump either way starts anew. */
+  if (!GST_CLOCK_TIME_IS_VALID (a->next_slot) || pts > a->next_slot + 2 * slot || pts + 2 * slot < a->next_slot) {
+    a->next_slot = pts + slot;
+    return TRUE;
+  }
+  /* The frame nearest to the slot takes it. */
+  if (pts + MIN (half_frame, slot / 2) < a->next_slot)
+    return FALSE;
+  a->next_slot += slot;
+  return TRUE;
+}
+
+void
+gst_mlo_actuator_gate_reset (GstMloActuator * a)
+{
+  a->next_slot = GST_CLOCK_TIME_NONE;
+}

@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstmlocontrol.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "gstmlortp.h"
+#include "mlo-controller.h"
+#include "mlo-system.h"
+
+GST_DEBUG_CATEGORY_EXTERN (gst_ml_optimizer_debug);
+#define GST_CAT_DEFAULT gst_ml_optimizer_debug
+
+#define SECOND_US G_USEC_PER_SEC
+#define RECORDS 256             /* taken at a time */
+#define BATCH 512               /* packets of one report handed on at a time */
+/* What is downstream is looked at again this often. */
+#define REFIND_US (2 * SECOND_US)
+/* Reports are read no more often than this. */
+#define REPORT_GAP_US 50000
+/* Frames flow and nothing comes back for this long: say so. */
+#define SILENCE_US (3 * SECOND_US)
+#define SILENCE_WITHOUT_RTP_US (5 * SECOND_US)
+
+struct _GstMloControl
+{
+  GstElement *element, *top;    /* borrowed */
+  GstPad *src;
+  GstMloTelemetry *telemetry;
+  GstMloActuator *actuator;
+  const GstMloControlFuncs *funcs;
+  gpointer user_data;
+  gint64 interval_us;
+
+  GThread *thread;
+  GMainContext *context;
+  GMainLoop *loop;
+  GSource *tick, *feedback;
+
+  gint playing, reset, refind;  /* atomic */
+
+  GMutex lock;                  /* protects the snapshot; a leaf */
+  GstMloSnapshot snapshot;
+
+  /* The control thread's own. */
+  MloController *controller;
+  GstMloRtp *rtp;
+  GstMloPath path;
+  MloSystem system;
+  MloSample machine;            /* cpu, memory */
+  GstMloSettings settings;
+  guint settings_serial, format_serial;
+  GstMloFormat format;
+  MloDecision applied;          /* what is set now */
+  guint64 n_applied, n_reports;
+  gint64 next_second_us, next_find_us, next_report_us, playing_since_us;
+  MloActuatorTraits traits;
+  GstMloRecord records[RECORDS];
+  MloPacket batch[BATCH];
+};
+
+/* --- a source that runs at its ready time --- */
+
+static gboolean
+timer_dispatch (GSource * source, GSourceFunc callback, gpointer user_data)
+{
+  return callback ? callback (user_data) : G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs timer_funcs = { NULL, NULL, timer_dispatch, NULL, NULL, NULL };
+
+static GSource *
+timer_new (GMainContext * context, GSourceFunc func, gpointer data, int priority)
+{
+  GSource *s = g_source_new (&timer_funcs, sizeof (GSource));
+
+  g_source_set_callback (s, func, data, NULL);
+  g_source_set_ready_time (s, -1);
+  g_source_set_priority (s, priority);
+  g_source_attach (s, context);
+  return s;
+}
+
+/* --- what is downstream --- */
+
+static void
+update_traits (GstMloControl * c)
+{
+  gst_mlo_actuator_traits (c->actuator, &c->path, &c->format, &c->traits);
+  mlo_controller_set_traits (c->controller, &c->traits);
+}
+
+static void
+find_path (GstMloControl * c, gint64 now_us)
+{
+  g_atomic_int_set (&c->refind, 0);
+  c->next_find_us = now_us + REFIND_US;
+  gst_mlo_path_clear (&c->path);
+  gst_mlo_path_find (&c->path, c->src, c->top, c->settings.encoder);
+  if (gst_mlo_actuator_set_path (c->actuator, &c->path)) {
+    GST_INFO_OBJECT (c->element, "encoder is %" GST_PTR_FORMAT, c->path.element);
+    if (c->actuator->original_kbps > 0.0)
+      c->applied.bitrate_kbps = c->actuator->original_kbps;
+  }
+  update_traits (c);
+}
+
+/* --- what came in --- */
+
+static void
+drain (GstMloControl * c)
+{
+  guint n_batch = 0, n;
+  gint64 batch_us = 0;
+
+  while ((n = gst_mlo_telemetry_take (c->telemetry, c->records, RECORDS)) > 0) {
+    for (guint i = 0; i < n; i++) {
+      const GstMloRecord *r = &c->records[i];
+      gboolean packet = r->kind == GST_MLO_RECORD_PACKET || r->kind == GST_MLO_RECORD_REPORT_END;
+
+      if (packet) {
+        c->batch[n_batch++] = r->packet;
+        batch_us = r->now_us;
+      }
+      if (n_batch > 0 && (r->kind != GST_MLO_RECORD_PACKET || n_batch == BATCH)) {
+        mlo_controller_on_packets (c->controller, batch_us, c->batch, n_batch);
+        n_batch = 0;
+      }
+      if (!packet)
+        mlo_controller_on_frame_sent (c->controller, r->now_us, r->packet.size, r->kind == GST_MLO_RECORD_KEYFRAME);
+    }
+  }
+  if (n_batch > 0)
+    mlo_controller_on_packets (c->controller, batch_us, c->batch, n_batch);
+}
+
+static void
+read_report (GstMloControl * c, gint64 now_us)
+{
+  MloReceiverReport report;
+
+  c->next_report_us = now_us + REPORT_GAP_US;
+  if (!gst_mlo_rtp_poll (c->rtp, &c->path, now_us, &report))
+    return;
+  c->n_reports++;
+  mlo_controller_on_receiver_report (c->controller, now_us, &report);
+}
+
+static void
+refresh (GstMloControl * c)
+{
+  GstMloSettings settings;
+  guint serial = c->funcs->get_settings (c->user_data, &settings);
+  GstMloFormat format;
+
+  if (serial != c->settings_serial) {
+    gboolean encoder = strcmp (settings.encoder, c->settings.encoder) != 0;
+
+    /* The start was chosen when the controller was made. */
+    settings.limits.start_bitrate_kbps = c->settings.limits.start_bitrate_kbps;
+    c->settings = settings;
+    c->settings_serial = serial;
+    mlo_controller_set_limits (c->controller, &settings.limits);
+    if (encoder)
+      g_atomic_int_set (&c->refind, 1);
+  }
+  gst_mlo_telemetry_get_format (c->telemetry, &format);
+  if (format.serial != c->format_serial) {
+    MloSource source = {
+      .width = format.info.width,
+      .height = format.info.height,
+      .fps = format.info.fps_n > 0 && format.info.fps_d > 0 ? (double) format.info.fps_n / format.info.fps_d : 0.0,
+    };
+
+    if (format.info.width != c->format.info.width || format.info.height != c->format.info.height)
+      c->actuator->size_refused = FALSE;
+    c->format = format;
+    c->format_serial = format.serial;
+    mlo_controller_set_source (c->controller, &source);
+    update_traits (c);
+  }
+}
+
+/* --- what goes out --- */
+
+static void
+take_snapshot (GstMloControl * c, const MloDecision * d)
+{
+  const MloSample *sample = mlo_controller_sample (c->controller);
+  GstElementFactory *factory = c->path.element ? gst_element_get_factory (c->path.element) : NULL;
+
+  g_mutex_lock (&c->lock);
+  c->snapshot.valid = TRUE;
+  c->snapshot.decision = *d;
+  c->snapshot.sample = *sample;
+  c->snapshot.deaf = c->actuator->deaf;
+  c->snapshot.encoder_kbps = c->actuator->property_kbps;
+  c->snapshot.applied = c->n_applied;
+  c->snapshot.reports = c->n_reports;
+  g_strlcpy (c->snapshot.encoder, factory ? GST_OBJECT_NAME (factory) : "", sizeof c->snapshot.encoder);
+  g_mutex_unlock (&c->lock);
+}
+
+static guint
+differs (const MloDecision * a, const MloDecision * b)
+{
+  guint changed = 0;
+
+  if (fabs (a->bitrate_kbps - b->bitrate_kbps) >= 0.5)
+    changed |= MLO_ADAPT_BITRATE;
+  if (a->width != b->width || a->height != b->height)
+    changed |= MLO_ADAPT_RESOLUTION;
+  if (fabs (a->fps - b->fps) >= 0.01)
+    changed |= MLO_ADAPT_FRAMERATE;
+  return changed;
+}
+
+static void
+report_refusal (GstMloControl * c, GstMloRefused refused, const MloDecision * d)
+{
+  g_autofree char *text = NULL;
+
+  if (refused & GST_MLO_REFUSED_BITRATE) {
+    text = g_strdup_printf ("%s does not keep the bitrate it is given (%.0f kbit/s): is it locked while playing?",
+        GST_OBJECT_NAME (c->path.element), c->actuator->property_kbps);
+    c->funcs->warn (c->user_data, GST_MLO_WARN_REFUSED_BITRATE, text);
+  }
+  if (refused & GST_MLO_REFUSED_SIZE) {
+    g_clear_pointer (&text, g_free);
+    text = g_strdup_printf ("nothing downstream takes pictures of %dx%d: the size stays as it is; remove the size from "
+        "the caps behind this element to let it change, or leave resolution out of adapt", d->width, d->height);
+    c->funcs->warn (c->user_data, GST_MLO_WARN_REFUSED_SIZE, text);
+    update_traits (c);
+  }
+}
+
+/* The controller goes on from what is really set: the application's choice, rounded to its ladder. */
+static void
+settle (GstMloControl * c, MloDecision * d)
+{
+  const MloDecision *taken;
+
+  mlo_controller_override (c->controller, d);
+  taken = mlo_controller_decision (c->controller);
+  d->bitrate_kbps = taken->bitrate_kbps;
+  d->width = taken->width;
+  d->height = taken->height;
+  d->fps = taken->fps;
+}
+
+static void
+act (GstMloControl * c, const MloDecision * decision)
+{
+  MloDecision d = *decision, before = c->applied;
+  gboolean control = c->settings.mode == GST_MLO_MODE_CONTROL;
+  guint adapt = control ? c->settings.limits.adapt : 0;
+  gboolean windowed = (adapt & MLO_ADAPT_FRAMERATE) != 0;
+  GstMloRefused refused;
+
+  d.changed = differs (&d, &before);
+  if (d.changed && c->funcs->decide (c->user_data, &d, &before, control) && control)
+    settle (c, &d);
+  /* In observe mode nothing of ours stays in the way; the encoder keeps its last bitrate. */
+  refused = gst_mlo_actuator_apply (c->actuator, &d, adapt, &c->format);
+  gst_mlo_telemetry_set_window (c->telemetry, windowed ? d.window_bytes : G_MAXUINT64,
+      windowed ? d.probe_interval_us : 0);
+  if (refused & GST_MLO_REFUSED_SIZE) {
+    report_refusal (c, refused & GST_MLO_REFUSED_SIZE, &d);
+    d.width = before.width;
+    d.height = before.height;
+    settle (c, &d);
+  }
+  d.changed = differs (&d, &before);
+  c->applied = d;
+  if (d.changed)
+    c->n_applied++;
+  take_snapshot (c, &d);
+  if (d.changed)
+    c->funcs->decided (c->user_data, &d, &before, control);
+  report_refusal (c, refused & GST_MLO_REFUSED_BITRATE, &d);
+}
+
+/* --- what is missing --- */
+
+static void
+check_setup (GstMloControl * c, gint64 now_us)
+{
+  GstMloCounts n;
+  g_autofree char *text = NULL;
+  gint64 flowing_us;
+
+  gst_mlo_telemetry_get_counts (c->telemetry, &n);
+  if (n.first_frame_us == 0)
+    return;
+  if (!c->path.element && now_us - n.first_frame_us > SECOND_US) {
+    c->funcs->warn (c->user_data, GST_MLO_WARN_NO_ENCODER, *c->settings.encoder ?
+        "the element named by the property encoder is not in the pipeline, or has no bitrate to set" :
+        "no video encoder with a bitrate found downstream: only picture size and frame rate can be set; "
+        "name it with the property encoder");
+  }
+  flowing_us = now_us - MAX (n.first_encoded_us != 0 ? n.first_encoded_us : n.first_frame_us, c->playing_since_us);
+  if (n.reports > 0)
+    return;
+  if (!c->path.session && !gst_mlo_rtp_any (c->rtp)) {
+    if (flowing_us > SILENCE_WITHOUT_RTP_US && n.metrics == 0) {
+      text = g_strdup_printf ("no feedback from the network: there is no rtpsession in the pipeline and nobody posts "
+          GST_MLO_METRICS_NAME "; holding %.0f kbit/s at the full frame rate", c->applied.bitrate_kbps);
+      c->funcs->warn (c->user_data, GST_MLO_WARN_NO_FEEDBACK, text);
+    }
+  } else if (flowing_us > SILENCE_US) {
+    if (c->path.rtp_caps && !c->path.twcc) {
+      text = g_strdup_printf ("the receiver's feedback is not per packet, which is less exact by far; add "
+          "extmap-1=" GST_MLO_TWCC_URI
+          " to the caps behind the payloader (application/x-rtp,...) and to the receiver's%s",
+          c->n_reports > 0 ? "; working on receiver reports" : "");
+      c->funcs->warn (c->user_data, GST_MLO_WARN_NO_TWCC, text);
+    } else if (c->n_reports == 0 && flowing_us > SILENCE_WITHOUT_RTP_US) {
+      text = g_strdup_printf ("no feedback from the receiver yet: is it running, do its RTCP packets come back, and do "
+          "its caps name extmap-1=" GST_MLO_TWCC_URI "? Holding %.0f kbit/s at the full frame rate",
+          c->applied.bitrate_kbps);
+      c->funcs->warn (c->user_data, GST_MLO_WARN_NO_FEEDBACK, text);
+    }
+  }
+}
+
+static void
+check_encoder (GstMloControl * c, gint64 now_us, const MloSample * local)
+{
+  g_autofree char *text = NULL;
+
+  if (c->settings.mode != GST_MLO_MODE_CONTROL || !(c->settings.limits.adapt & MLO_ADAPT_BITRATE)
+      || !gst_mlo_actuator_watch (c->actuator, now_us, c->applied.bitrate_kbps,
+          mlo_sample_get (local, MLO_FIELD_ENCODED, -1.0)))
+    return;
+  update_traits (c);
+  if (!c->actuator->deaf)
+    return;
+  text = g_strdup_printf ("%s does not follow its bitrate: %.0f kbit/s come out where %.0f were asked for; "
+      "the rate is held by picture size and frame rate instead", GST_OBJECT_NAME (c->path.element),
+      mlo_sample_get (local, MLO_FIELD_ENCODED, 0.0), c->applied.bitrate_kbps);
+  c->funcs->warn (c->user_data, GST_MLO_WARN_DEAF, text);
+}
+
+/* --- the two sources --- */
+
+static void
+catch_up (GstMloControl * c, gint64 now_us)
+{
+  if (g_atomic_int_compare_and_exchange (&c->reset, 1, 0)) {
+    gst_mlo_telemetry_forget (c->telemetry);
+    mlo_controller_reset (c->controller);
+    c->playing_since_us = now_us;
+  }
+  drain (c);
+  if (gst_mlo_rtp_pending (c->rtp) && now_us >= c->next_report_us)
+    read_report (c, now_us);
+}
+
+static gboolean
+on_feedback (gpointer data)
+{
+  GstMloControl *c = data;
+  gint64 now_us = g_get_monotonic_time ();
+  const MloDecision *d;
+
+  g_source_set_ready_time (c->feedback, -1);
+  if (!g_atomic_int_get (&c->playing))
+    return G_SOURCE_CONTINUE;
+  catch_up (c, now_us);
+  d = mlo_controller_react (c->controller, now_us);
+  if (d)
+    act (c, d);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_tick (gpointer data)
+{
+  GstMloControl *c = data;
+  gint64 now_us = g_get_monotonic_time ();
+  gint64 due_us = g_source_get_ready_time (c->tick);
+  MloSample local;
+
+  if (!g_atomic_int_get (&c->playing)) {
+    g_source_set_ready_time (c->tick, -1);
+    return G_SOURCE_CONTINUE;
+  }
+  /* On a grid, so that a late tick does not delay those after it; what was missed is not made up for. */
+  g_source_set_ready_time (c->tick, due_us > 0 && now_us - due_us < c->interval_us ? due_us + c->interval_us
+      : now_us + c->interval_us);
+
+  catch_up (c, now_us);
+  refresh (c);
+  if (now_us >= c->next_find_us || g_atomic_int_get (&c->refind))
+    find_path (c, now_us);
+  gst_mlo_telemetry_collect (c->telemetry, now_us, &local);
+  if (now_us >= c->next_second_us) {
+    c->next_second_us = now_us + SECOND_US;
+    memset (&c->machine, 0, sizeof c->machine);
+    mlo_system_read (&c->system, &c->machine);
+    read_report (c, now_us);
+    check_setup (c, now_us);
+  }
+  for (int i = 0; i < MLO_N_FIELDS; i++) {
+    if (mlo_sample_has (&c->machine, i))
+      mlo_sample_set (&local, i, mlo_sample_get (&c->machine, i, 0.0));
+  }
+  check_encoder (c, now_us, &local);
+  act (c, mlo_controller_tick (c->controller, now_us, &local));
+  return G_SOURCE_CONTINUE;
+}
+
+static gpointer
+control_thread (gpointer data)
+{
+  GstMloControl *c = data;
+
+  g_main_context_push_thread_default (c->context);
+  g_main_loop_run (c->loop);
+  g_main_context_pop_thread_default (c->context);
+  return NULL;
+}
+
+GstMloControl *
+gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMloTelemetry * telemetry,
+    GstMloActuator * actuator, const MloBitratePredictor * predictor, const MloQualityOptimizer * optimizer,
+    guint interval_ms, const GstMloControlFuncs * funcs, gpointer user_data)
+{
+  GstMloControl *c = g_new0 (GstMloControl, 1);
+  MloControllerConfig config = mlo_controller_config_default;
+  double set_kbps = 0.0;
+
+  g_mutex_init (&c->lock);
+  c->element = element;
+  c->src = src;
+  c->top = top;
+  c->telemetry = telemetry;
+  c->actuator = actuator;
+  c->funcs = funcs;
+  c->user_data = user_data;
+  c->interval_us = (gint64) interval_ms *1000;
+  mlo_system_init (&c->system, NULL);
+  c->settings_serial = funcs->get_settings (user_data, &c->settings);
+
+  gst_mlo_path_find (&c->path, src, top, c->settings.encoder);
+  gst_mlo_actuator_set_path (actuator, &c->path);
+  if (c->path.element)
+    set_kbps = gst_mlo_encoder_get_kbps (&c->path.encoder, c->path.element);
+  if (c->settings.limits.start_bitrate_kbps <= 0.0)
+    c->settings.limits.start_bitrate_kbps = set_kbps > 0.0 ? set_kbps : mlo_limits_default.start_bitrate_kbps;
+  config.limits = c->settings.limits;
+  config.interval_us = c->interval_us;
+  config.predictor = predictor;
+  config.optimizer = optimizer;
+  config.rule_ladder = optimizer == NULL;
+  gst_mlo_actuator_traits (actuator, &c->path, &c->format, &config.traits);
+  c->controller = mlo_controller_new (&config);
+  c->applied = *mlo_controller_decision (c->controller);
+  if (set_kbps > 0.0)
+    c->applied.bitrate_kbps = set_kbps;
+  c->rtp = gst_mlo_rtp_new (top, telemetry);
+
+  c->context = g_main_context_new ();
+  c->loop = g_main_loop_new (c->context, FALSE);
+  c->tick = timer_new (c->context, on_tick, c, G_PRIORITY_DEFAULT);
+  c->feedback = timer_new (c->context, on_feedback, c, G_PRIORITY_HIGH);
+  gst_mlo_telemetry_start (telemetry, c->feedback);
+  c->thread = g_thread_new ("mloptimizer", control_thread, c);
+  return c;
+}
+
+static gboolean
+quit (gpointer data)
+{
+  g_main_loop_quit (data);
+  return G_SOURCE_REMOVE;
+}
+
+void
+gst_mlo_control_free (GstMloControl * c)
+{
+  GSource *last;
+
+  if (!c)
+    return;
+  g_atomic_int_set (&c->playing, 0);
+  gst_mlo_telemetry_stop (c->telemetry);
+  /* From inside the loop: a quit before it runs would be lost. */
+  last = g_idle_source_new ();
+  g_source_set_priority (last, G_PRIORITY_HIGH);
+  g_source_set_callback (last, quit, c->loop, NULL);
+  g_source_attach (last, c->context);
+  g_source_unref (last);
+  g_thread_join (c->thread);
+
+  g_source_destroy (c->tick);
+  g_source_unref (c->tick);
+  g_source_destroy (c->feedback);
+  g_source_unref (c->feedback);
+  g_main_loop_unref (c->loop);
+  g_main_context_unref (c->context);
+  gst_mlo_rtp_free (c->rtp);
+  gst_mlo_path_clear (&c->path);
+  mlo_controller_free (c->controller);
+  g_mutex_clear (&c->lock);
+  g_free (c);
+}
+
+void
+gst_mlo_control_set_playing (GstMloControl * c, gboolean playing)
+{
+  if (playing)
+    g_atomic_int_set (&c->reset, 1);
+  g_atomic_int_set (&c->playing, playing);
+  if (playing)
+    g_source_set_ready_time (c->tick, 0);
+}
+
+void
+gst_mlo_control_reset (GstMloControl * c)
+{
+  g_atomic_int_set (&c->reset, 1);
+}
+
+void
+gst_mlo_control_refind (GstMloControl * c)
+{
+  g_atomic_int_set (&c->refind, 1);
+}
+
+void
+gst_mlo_control_get_snapshot (GstMloControl * c, GstMloSnapshot * snapshot)
+{
+  g_mutex_lock (&c->lock);
+  *snapshot = c->snapshot;
+  g_mutex_unlock (&c->lock);
+}

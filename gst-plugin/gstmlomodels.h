@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef GST_MLO_MODELS_H
+#define GST_MLO_MODELS_H
+
+#include "mlo-bitrate-predictor.h"
+#include "mlo-quality-optimizer.h"
+
+G_BEGIN_DECLS
+
+#define GST_MLO_PREDICTOR_FILE "bitrate_predictor.safetensors"
+#define GST_MLO_OPTIMIZER_FILE "quality_optimizer.safetensors"
+/* Names the folder where the property `models` does not. */
+#define GST_MLO_MODELS_ENV "MLOPTIMIZER_MODELS"
+
+/**
+ * GstMloModels: the two networks, const while in use.
+ */
+typedef struct
+{
+  MloBitratePredictor *predictor;
+  MloQualityOptimizer *optimizer;
+} GstMloModels;
+
+/* Both files of @folder. FALSE, nothing loaded, and @error naming the file and the reason. */
+gboolean gst_mlo_models_load (GstMloModels * models, const char *folder, GError ** error);
+
+/* The folder named by the environment, or the installed one, where it exists; else NULL. */
+char *gst_mlo_models_default_folder (void);
+
+void gst_mlo_models_clear (GstMloModels * models);
+
+G_END_DECLS
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef GST_MLO_PATH_H
+#define GST_MLO_PATH_H
+
+#include "gstmloencoder.h"
+
+G_BEGIN_DECLS
+
+/* The RTP header extension without which there is no per-packet feedback. */
+#define GST_MLO_TWCC_URI "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+
+/**
+ * GstMloPath: what stands behind the element.
+ */
+typedef struct
+{
+  GstElement *element;          /* the encoder, owned; NULL: none found */
+  GstMloEncoder encoder;        /* how it is driven */
+  GstElement *session;          /* the rtpsession our packets go through, owned; NULL: none found */
+  gboolean rtp_caps;            /* RTP caps were seen on the way */
+  gboolean twcc;                /* they name the transport-wide extension */
+  gboolean have_ssrc;
+  guint ssrc;                   /* of our stream */
+  int clock_rate;               /* of the RTP timestamps; 0: not known */
+  gboolean fixed_size;          /* a muxer follows that takes no new size */
+} GstMloPath;
+
+/**
+ * gst_mlo_path_find:
+ * Follows the links from @src downstream, breadth first, through bins, tees and queues, up to the
+ * rtpsession. The first encoder met is taken. Any thread that holds no lock; takes the pads'
+ * object locks one at a time.
+ * @override: NULL or "NAME[/PROPERTY[/bps|kbps]]": the element of that name in @top's bins is the
+ * encoder, whatever it is.
+ */
+void gst_mlo_path_find (GstMloPath * path, GstPad * src, GstElement * top, const char *override);
+void gst_mlo_path_clear (GstMloPath * path);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GstMloPath, gst_mlo_path_clear)
+
+/* The outermost parent of @element, which may be @element; owned by the caller. */
+GstElement *gst_mlo_path_top (GstElement * element);
+
+G_END_DECLS
+#endif

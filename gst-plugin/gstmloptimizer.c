@@ -1,0 +1,913 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * SECTION:element-mloptimizer
+ * @title: mloptimizer
+ * @short_description: sets bitrate, picture size and frame rate of a live stream by what the network carries
+ *
+ * Placed before a video encoder, this element watches the raw frames pass, takes in what comes back
+ * from the network and ten times a second decides with two small neural networks (and rules that
+ * bound them) which bitrate the encoder gets, at which size and how many frames a second. No
+ * application code is needed.
+ *
+ * It finds the encoder by following the links downstream, gets per-packet feedback as
+ * `RTPTWCCPackets` events from rtpsession (the payloader's caps must name the transport-wide
+ * extension, as below and at the receiver), and where there is none works on RTCP receiver reports.
+ * Without any feedback it holds #GstMlOptimizer:start-bitrate and says so once.
+ *
+ * ## Example launch lines
+ *
+ * The sender:
+ * |[
+ * gst-launch-1.0 rtpbin name=r rtp-profile=avpf videotestsrc is-live=true pattern=zone-plate kx2=20 ky2=20 kt=1 ! video/x-raw,width=1280,height=720,framerate=60/1 ! mloptimizer max-bitrate=12000000 ! x264enc tune=zerolatency speed-preset=superfast key-int-max=600 ! rtph264pay config-interval=-1 ! application/x-rtp,payload=96,extmap-1=http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01 ! r.send_rtp_sink_0 r.send_rtp_src_0 ! udpsink host=127.0.0.1 port=5000 r.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=5001 sync=false async=false udpsrc port=5002 ! r.recv_rtcp_sink_0
+ * ]|
+ * Its receiver; the two rtpsession settings let feedback come every frame:
+ * |[
+ * gst-launch-1.0 rtpbin name=r latency=50 rtpsession0::rtcp-min-interval=20000000 rtpsession0::rtcp-fraction=20000 udpsrc port=5000 caps="application/x-rtp,media=video,clock-rate=90000,encoding-name=H264,payload=96,extmap-1=http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01" ! r.recv_rtp_sink_0 r. ! rtph264depay ! avdec_h264 ! autovideosink udpsrc port=5001 ! r.recv_rtcp_sink_0 r.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=5002 sync=false async=false
+ * ]|
+ * What it would do, without doing it:
+ * |[
+ * gst-launch-1.0 -m videotestsrc is-live=true ! mloptimizer mode=observe ! x264enc tune=zerolatency ! fakesink
+ * ]|
+ *
+ * ## What it changes on the encoder
+ *
+ * While streaming its bitrate and, where there is one, its VBV. Before streaming, and only where a
+ * property still has its default: x264enc `vbv-buf-capacity=200`; vp8enc, vp9enc and av1enc
+ * `end-usage=cbr` with a short buffer; openh264enc `rate-control=bitrate`; hardware encoders a
+ * constant-bitrate mode. Two settings of x264enc make it deaf to changes and are repaired with a warning:
+ * `vbv-buf-capacity=0` and `nal-hrd=cbr`. With #GstMlOptimizer:mode observe or without `bitrate` in
+ * #GstMlOptimizer:adapt nothing is touched. Back in READY the bitrate that was found is put back.
+ *
+ * ## What an application can do
+ *
+ * - read #GstMlOptimizer:stats;
+ * - post an element message named `mloptimizer-metrics` on the pipeline's bus, from any element, whose
+ *   fields are named as the measurements in #GstMlOptimizer:stats (`latency_ms`, `packet_loss`,
+ *   `bandwidth_kbps`, ... as numbers): for 2 s they fill what is not measured here;
+ * - connect to #GstMlOptimizer::decision to see, alter or veto each change before it happens;
+ * - listen for the element message `mloptimizer-decision`, posted after each change with the
+ *   signal's fields, `applied` (boolean) and the `previous-bitrate`, `previous-width`, `previous-height`
+ *   and `previous-framerate`.
+ */
+#include "gstmloptimizer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "gstmlomodels.h"
+#include "mlo-error.h"
+
+GST_DEBUG_CATEGORY (gst_ml_optimizer_debug);
+#define GST_CAT_DEFAULT gst_ml_optimizer_debug
+
+#define DEFAULT_MIN_BITRATE 300000
+#define DEFAULT_MAX_BITRATE 20000000
+#define DEFAULT_START_BITRATE 0
+#define DEFAULT_TARGET_DELAY 60
+#define DEFAULT_MIN_FRAMERATE 15
+#define DEFAULT_MAX_FRAMERATE 0
+#define DEFAULT_MIN_HEIGHT 240
+#define DEFAULT_ADAPT (MLO_ADAPT_BITRATE | MLO_ADAPT_RESOLUTION | MLO_ADAPT_FRAMERATE)
+#define DEFAULT_MODE GST_MLO_MODE_CONTROL
+#define DEFAULT_INTERVAL 100
+
+#define STATS_NAME "application/x-mloptimizer-stats"
+#define DECISION_NAME "mloptimizer-decision"
+
+enum
+{
+  PROP_0,
+  PROP_MIN_BITRATE,
+  PROP_MAX_BITRATE,
+  PROP_START_BITRATE,
+  PROP_BITRATE,
+  PROP_ESTIMATED_BANDWIDTH,
+  PROP_TARGET_DELAY,
+  PROP_MIN_FRAMERATE,
+  PROP_MAX_FRAMERATE,
+  PROP_MIN_HEIGHT,
+  PROP_ADAPT,
+  PROP_MODE,
+  PROP_INTERVAL,
+  PROP_MODELS,
+  PROP_ENCODER,
+  PROP_STATS,
+  N_PROPS
+};
+
+enum
+{
+  SIGNAL_DECISION,
+  N_SIGNALS
+};
+
+static GParamSpec *props[N_PROPS];
+static guint signals[N_SIGNALS];
+
+struct _GstMlOptimizer
+{
+  GstBin parent;
+
+  GstElement *scale, *filter;   /* owned by the bin; NULL where videoscale is not installed */
+  GstPad *sinkpad, *srcpad;     /* ghost pads, owned by the bin */
+
+  /* Under OBJECT_LOCK: what the user set. */
+  guint min_bitrate, max_bitrate, start_bitrate, target_delay, interval;
+  int min_framerate, max_framerate, min_height;
+  guint adapt;
+  GstMloMode mode;
+  char *models_folder, *encoder;
+  guint settings_serial;
+  guint warned;                 /* bits 1 << GstMloWarning */
+  GstMloControl *control;       /* between READY->PAUSED and PAUSED->READY */
+
+  GstMloTelemetry *telemetry;
+  GstMloActuator actuator;      /* the control thread's; its gate the streaming thread's */
+  GstMloModels models;          /* between NULL->READY and READY->NULL */
+
+  GstBus *bus;                  /* the pipeline's, while PAUSED or PLAYING */
+  gulong bus_id;
+
+  GstClockTime half_frame;      /* streaming thread */
+};
+
+#define gst_ml_optimizer_parent_class parent_class
+G_DEFINE_FINAL_TYPE (GstMlOptimizer, gst_ml_optimizer, GST_TYPE_BIN)
+    GST_ELEMENT_REGISTER_DEFINE (mloptimizer, "mloptimizer", GST_RANK_NONE, GST_TYPE_ML_OPTIMIZER)
+     static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS ("video/x-raw(ANY)"));
+     static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS ("video/x-raw(ANY)"));
+
+#define GST_TYPE_ML_OPTIMIZER_ADAPT (gst_ml_optimizer_adapt_get_type ())
+     static GType gst_ml_optimizer_adapt_get_type (void)
+{
+  static gsize type = 0;
+  static const GFlagsValue values[] = {
+    {MLO_ADAPT_BITRATE, "The encoder's bitrate", "bitrate"},
+    {MLO_ADAPT_RESOLUTION, "The size of the pictures", "resolution"},
+    {MLO_ADAPT_FRAMERATE, "The frame rate; frames are also left out while the path is full", "framerate"},
+    {MLO_ADAPT_PRESET, "The encoder's preset (not done by this version)", "preset"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_flags_register_static ("GstMlOptimizerAdapt", values));
+  return type;
+}
+
+#define GST_TYPE_ML_OPTIMIZER_MODE (gst_ml_optimizer_mode_get_type ())
+static GType
+gst_ml_optimizer_mode_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {GST_MLO_MODE_CONTROL, "Decide and apply", "control"},
+    {GST_MLO_MODE_OBSERVE, "Decide and report, change nothing", "observe"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstMlOptimizerMode", values));
+  return type;
+}
+
+/* --- pads --- */
+
+/* The control thread's handle, for other threads: alive as long as the lock is held. */
+#define WITH_CONTROL(self, statement) \
+  G_STMT_START { \
+    GST_OBJECT_LOCK (self); \
+    if ((self)->control) \
+      statement; \
+    GST_OBJECT_UNLOCK (self); \
+  } G_STMT_END
+
+static void
+input_caps (GstMlOptimizer * self, GstCaps * caps)
+{
+  int n = 0, d = 1;
+
+  gst_mlo_telemetry_set_input (self->telemetry, caps);
+  self->half_frame = G_MAXUINT64;
+  if (gst_structure_get_fraction (gst_caps_get_structure (caps, 0), "framerate", &n, &d) && n > 0)
+    self->half_frame = gst_util_uint64_scale_int (GST_SECOND, d, 2 * n);
+}
+
+/* On the scaler's sink pad, streaming thread (upstream events: any). */
+static GstPadProbeReturn
+sink_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstMlOptimizer *self = data;
+  GstEvent *event;
+  GstCaps *caps;
+
+  if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
+    GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+    gboolean in_time = gst_mlo_actuator_gate (&self->actuator, GST_BUFFER_PTS (buffer), self->half_frame);
+
+    return gst_mlo_telemetry_frame (self->telemetry, buffer, in_time, TRUE) ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
+  }
+  event = GST_PAD_PROBE_INFO_EVENT (info);
+  /* A new size or an encoder that renegotiates is settled in here: sources with free caps would take
+   * our limits for theirs, and live ones can die of it. */
+  if (info->type & GST_PAD_PROBE_TYPE_EVENT_UPSTREAM)
+    return GST_EVENT_TYPE (event) == GST_EVENT_RECONFIGURE ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_CAPS:
+      gst_event_parse_caps (event, &caps);
+      input_caps (self, caps);
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      gst_mlo_telemetry_flush (self->telemetry);
+      WITH_CONTROL (self, gst_mlo_control_reset (self->control));
+      gst_mlo_actuator_gate_reset (&self->actuator);
+      break;
+    case GST_EVENT_SEGMENT:
+      gst_mlo_actuator_gate_reset (&self->actuator);
+      break;
+    default:
+      break;
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+/* On the filter's src pad: feedback comes up here, new caps go down. */
+static GstPadProbeReturn
+src_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstMlOptimizer *self = data;
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  GstCaps *caps;
+
+  if (info->type & GST_PAD_PROBE_TYPE_EVENT_UPSTREAM) {
+    gst_mlo_telemetry_upstream_event (self->telemetry, event);
+  } else if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
+    gst_event_parse_caps (event, &caps);
+    gst_mlo_telemetry_set_output (self->telemetry, caps);
+    WITH_CONTROL (self, gst_mlo_control_refind (self->control));
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+on_linked (GstPad * pad, GstPad * peer, gpointer data)
+{
+  GstMlOptimizer *self = data;
+
+  WITH_CONTROL (self, gst_mlo_control_refind (self->control));
+}
+
+/* --- structures for the application --- */
+
+static guint
+bits (double kbps)
+{
+  return kbps > 0.0 ? (guint) MIN (kbps * 1000.0 + 0.5, (double) G_MAXINT) : 0;
+}
+
+static GstStructure *
+decision_structure (const char *name, const MloDecision * d)
+{
+  return gst_structure_new (name,
+      "serial", G_TYPE_UINT64, d->serial,
+      "timestamp", G_TYPE_UINT64, (guint64) d->timestamp_us * 1000,
+      "changed", GST_TYPE_ML_OPTIMIZER_ADAPT, d->changed,
+      "bitrate", G_TYPE_UINT, bits (d->bitrate_kbps),
+      "width", G_TYPE_INT, d->width,
+      "height", G_TYPE_INT, d->height,
+      "framerate", G_TYPE_DOUBLE, d->fps,
+      "action", G_TYPE_STRING, mlo_action_name (d->action),
+      "state", G_TYPE_STRING, mlo_guard_state_name (d->state),
+      "limiter", G_TYPE_STRING, mlo_limiter_name (d->limiter),
+      "reason", G_TYPE_STRING, d->reason ? d->reason : "",
+      "confidence", G_TYPE_DOUBLE, d->confidence,
+      "gain", G_TYPE_DOUBLE, d->gain,
+      "predicted-bitrate", G_TYPE_UINT, bits (d->predicted_kbps),
+      "estimated-bandwidth", G_TYPE_UINT, bits (d->capacity_kbps),
+      "window", G_TYPE_UINT64, d->window_bytes, "probe-interval", G_TYPE_UINT64,
+      (guint64) MAX (d->probe_interval_us, 0) * 1000, NULL);
+}
+
+static gboolean
+get_snapshot (GstMlOptimizer * self, GstMloSnapshot * snapshot)
+{
+  memset (snapshot, 0, sizeof *snapshot);
+  WITH_CONTROL (self, gst_mlo_control_get_snapshot (self->control, snapshot));
+  return snapshot->valid;
+}
+
+static GstStructure *
+create_stats (GstMlOptimizer * self)
+{
+  GstMloSnapshot snapshot;
+  GstMloCounts n;
+  GstStructure *s;
+
+  get_snapshot (self, &snapshot);
+  gst_mlo_telemetry_get_counts (self->telemetry, &n);
+  s = gst_structure_new (STATS_NAME,
+      "frames-in", G_TYPE_UINT64, n.frames_in,
+      "frames-out", G_TYPE_UINT64, n.frames_out,
+      "frames-dropped-rate", G_TYPE_UINT64, n.dropped_rate,
+      "frames-dropped-window", G_TYPE_UINT64, n.dropped_window,
+      "frames-encoded", G_TYPE_UINT64, n.encoded_frames,
+      "bytes-encoded", G_TYPE_UINT64, n.encoded_bytes,
+      "keyframes", G_TYPE_UINT64, n.keyframes,
+      "bytes-in-flight", G_TYPE_UINT64, gst_mlo_telemetry_in_flight (self->telemetry),
+      "feedback-reports", G_TYPE_UINT64, n.reports,
+      "feedback-packets", G_TYPE_UINT64, n.packets,
+      "feedback-packets-lost", G_TYPE_UINT64, n.packets_lost,
+      "feedback-packets-missed", G_TYPE_UINT64, n.packets_missed,
+      "receiver-reports", G_TYPE_UINT64, snapshot.reports,
+      "qos-messages", G_TYPE_UINT64, n.qos_messages,
+      "qos-events", G_TYPE_UINT64, n.qos_events,
+      "metrics-messages", G_TYPE_UINT64, n.metrics,
+      "metrics-rejected", G_TYPE_UINT64, n.metrics_rejected,
+      "decisions-applied", G_TYPE_UINT64, snapshot.applied,
+      "encoder", G_TYPE_STRING, snapshot.encoder,
+      "encoder-bitrate", G_TYPE_UINT, bits (snapshot.encoder_kbps),
+      "encoder-deaf", G_TYPE_BOOLEAN, snapshot.deaf,
+      "has-models", G_TYPE_BOOLEAN, self->models.predictor != NULL && self->models.optimizer != NULL, NULL);
+  if (!snapshot.valid)
+    return s;
+  for (int i = 0; i < MLO_N_FIELDS; i++) {
+    double value = mlo_sample_get (&snapshot.sample, i, 0.0);
+
+    if (!mlo_sample_has (&snapshot.sample, i))
+      continue;
+    if (i == MLO_FIELD_WIDTH || i == MLO_FIELD_HEIGHT)
+      gst_structure_set (s, mlo_field_info (i)->name, G_TYPE_INT, (int) value, NULL);
+    else
+      gst_structure_set (s, mlo_field_info (i)->name, G_TYPE_DOUBLE, value, NULL);
+  }
+  {
+    g_autoptr (GstStructure) decision = decision_structure ("decision", &snapshot.decision);
+
+    gst_structure_set (s, "decision", GST_TYPE_STRUCTURE, decision, NULL);
+  }
+  return s;
+}
+
+/* --- what the control thread asks; no lock is held --- */
+
+static guint
+get_settings (gpointer data, GstMloSettings * s)
+{
+  GstMlOptimizer *self = data;
+  guint serial;
+
+  memset (s, 0, sizeof *s);
+  GST_OBJECT_LOCK (self);
+  s->limits.max_bitrate_kbps = self->max_bitrate / 1000.0;
+  s->limits.min_bitrate_kbps = MIN (self->min_bitrate, self->max_bitrate) / 1000.0;
+  s->limits.start_bitrate_kbps = self->start_bitrate / 1000.0;
+  s->limits.target_delay_ms = self->target_delay;
+  s->limits.min_fps = self->min_framerate;
+  s->limits.max_fps = self->max_framerate;
+  s->limits.min_height = self->min_height;
+  s->limits.adapt = self->adapt & ~MLO_ADAPT_PRESET;
+  s->mode = self->mode;
+  g_strlcpy (s->encoder, self->encoder ? self->encoder : "", sizeof s->encoder);
+  serial = self->settings_serial;
+  GST_OBJECT_UNLOCK (self);
+  return serial;
+}
+
+static gboolean
+first_answer (GSignalInvocationHint * hint, GValue * result, const GValue * answer, gpointer data)
+{
+  if (!g_value_get_boxed (answer))
+    return TRUE;
+  g_value_copy (answer, result);
+  return FALSE;
+}
+
+static gboolean
+decide (gpointer data, MloDecision * d, const MloDecision * before, gboolean applied)
+{
+  GstMlOptimizer *self = data;
+  g_autoptr (GstStructure) proposal = NULL;
+  g_autoptr (GstStructure) answer = NULL;
+  gboolean veto = FALSE;
+  guint bitrate;
+  int width, height;
+  double fps;
+
+  if (!g_signal_has_handler_pending (self, signals[SIGNAL_DECISION], 0, FALSE))
+    return FALSE;
+  proposal = decision_structure (DECISION_NAME, d);
+  g_signal_emit (self, signals[SIGNAL_DECISION], 0, proposal, &answer);
+  if (!answer)
+    return FALSE;
+  if (gst_structure_get_boolean (answer, "veto", &veto) && veto) {
+    d->bitrate_kbps = before->bitrate_kbps;
+    d->width = before->width;
+    d->height = before->height;
+    d->fps = before->fps;
+  } else {
+    if (gst_structure_get_uint (answer, "bitrate", &bitrate) && bitrate > 0)
+      d->bitrate_kbps = bitrate / 1000.0;
+    if (gst_structure_get_int (answer, "width", &width) && gst_structure_get_int (answer, "height", &height)
+        && width >= 0 && height >= 0) {
+      d->width = width;
+      d->height = height;
+    }
+    if (gst_structure_get_double (answer, "framerate", &fps) && isfinite (fps) && fps >= 0.0)
+      d->fps = fps;
+  }
+  d->limiter = MLO_LIMITER_USER;
+  d->reason = veto ? "the application vetoed the change" : "the application altered the decision";
+  return TRUE;
+}
+
+static void
+decided (gpointer data, const MloDecision * d, const MloDecision * before, gboolean applied)
+{
+  GstMlOptimizer *self = data;
+  GstStructure *s = decision_structure (DECISION_NAME, d);
+
+  gst_structure_set (s, "applied", G_TYPE_BOOLEAN, applied,
+      "previous-bitrate", G_TYPE_UINT, bits (before->bitrate_kbps), "previous-width", G_TYPE_INT, before->width,
+      "previous-height", G_TYPE_INT, before->height, "previous-framerate", G_TYPE_DOUBLE, before->fps, NULL);
+  GST_DEBUG_OBJECT (self, "%" GST_PTR_FORMAT, s);
+  gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), s));
+  if (d->changed & MLO_ADAPT_BITRATE)
+    g_object_notify_by_pspec (G_OBJECT (self), props[PROP_BITRATE]);
+}
+
+static void
+warn (gpointer data, GstMloWarning cause, const char *text)
+{
+  GstMlOptimizer *self = data;
+  gboolean again;
+
+  GST_OBJECT_LOCK (self);
+  again = (self->warned >> cause) & 1;
+  self->warned |= 1u << cause;
+  GST_OBJECT_UNLOCK (self);
+  if (!again)
+    GST_ELEMENT_WARNING (self, STREAM, FAILED, ("%s", text), (NULL));
+}
+
+static const GstMloControlFuncs control_funcs = { get_settings, decide, decided, warn };
+
+/* --- states --- */
+
+static gboolean
+load_models (GstMlOptimizer * self)
+{
+  g_autofree char *folder = NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean chosen;
+
+  GST_OBJECT_LOCK (self);
+  folder = g_strdup (self->models_folder);
+  GST_OBJECT_UNLOCK (self);
+  chosen = folder && *folder;
+  if (!chosen) {
+    g_free (folder);
+    folder = gst_mlo_models_default_folder ();
+  }
+  if (!folder) {
+    warn (self, GST_MLO_WARN_NO_MODEL, "no models: neither the property models nor " GST_MLO_MODELS_ENV
+        " is set and none are installed; rules decide");
+    return TRUE;
+  }
+  if (gst_mlo_models_load (&self->models, folder, &error))
+    return TRUE;
+  if (chosen) {
+    if (g_error_matches (error, MLO_ERROR, MLO_ERROR_MISSING) || g_error_matches (error, MLO_ERROR, MLO_ERROR_IO))
+      GST_ELEMENT_ERROR (self, RESOURCE, NOT_FOUND, ("The models cannot be loaded: %s", error->message), (NULL));
+    else
+      GST_ELEMENT_ERROR (self, RESOURCE, READ, ("The models cannot be used: %s", error->message), (NULL));
+    return FALSE;
+  }
+  {
+    g_autofree char *text = g_strdup_printf ("no models: %s; rules decide", error->message);
+
+    warn (self, GST_MLO_WARN_NO_MODEL, text);
+  }
+  return TRUE;
+}
+
+/* In READY the encoder still takes every setting. */
+static void
+prepare_encoder (GstMlOptimizer * self)
+{
+  g_autoptr (GstElement) top = gst_mlo_path_top (GST_ELEMENT (self));
+  g_auto (GstMloPath) path = { 0 };
+  g_autofree char *wrong = NULL;
+  GstMloSettings settings;
+
+  get_settings (self, &settings);
+  if (settings.mode != GST_MLO_MODE_CONTROL || !(settings.limits.adapt & MLO_ADAPT_BITRATE))
+    return;
+  gst_mlo_path_find (&path, self->srcpad, top, settings.encoder);
+  if (!path.element || GST_STATE (path.element) > GST_STATE_READY)
+    return;
+  wrong = gst_mlo_encoder_prepare (&path.encoder, path.element);
+  if (wrong)
+    warn (self, GST_MLO_WARN_REPAIRED, wrong);
+}
+
+static void
+start (GstMlOptimizer * self)
+{
+  g_autoptr (GstElement) top = gst_mlo_path_top (GST_ELEMENT (self));
+  GstMloControl *control;
+  guint interval;
+
+  GST_OBJECT_LOCK (self);
+  interval = self->interval;
+  GST_OBJECT_UNLOCK (self);
+  /* Only what is posted on the outermost bus is seen there; nested buses carry nothing. */
+  self->bus = gst_element_get_bus (top);
+  if (self->bus) {
+    gst_bus_enable_sync_message_emission (self->bus);
+    self->bus_id = g_signal_connect_data (self->bus, "sync-message", G_CALLBACK (gst_mlo_telemetry_message),
+        gst_mlo_telemetry_ref (self->telemetry), (GClosureNotify) gst_mlo_telemetry_unref, 0);
+  }
+  control = gst_mlo_control_new (GST_ELEMENT (self), self->srcpad, top, self->telemetry, &self->actuator,
+      self->models.predictor, self->models.optimizer, interval, &control_funcs, self);
+  GST_OBJECT_LOCK (self);
+  self->control = control;
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+stop (GstMlOptimizer * self)
+{
+  GstMloControl *control;
+
+  GST_OBJECT_LOCK (self);
+  control = g_steal_pointer (&self->control);
+  GST_OBJECT_UNLOCK (self);
+  gst_mlo_control_free (control);
+  gst_mlo_actuator_stop (&self->actuator);
+  if (self->bus) {
+    g_signal_handler_disconnect (self->bus, self->bus_id);
+    gst_bus_disable_sync_message_emission (self->bus);
+    gst_clear_object (&self->bus);
+  }
+}
+
+static gboolean
+check_parts (GstMlOptimizer * self)
+{
+  if (self->scale && self->filter)
+    return TRUE;
+  GST_ELEMENT_ERROR (self, CORE, MISSING_PLUGIN, ("The elements videoscale and capsfilter are needed"), (NULL));
+  return FALSE;
+}
+
+static GstStateChangeReturn
+gst_ml_optimizer_change_state (GstElement * element, GstStateChange transition)
+{
+  GstMlOptimizer *self = GST_ML_OPTIMIZER (element);
+  GstStateChangeReturn ret;
+
+  switch (transition) {
+    case GST_STATE_CHANGE_NULL_TO_READY:
+      if (!check_parts (self) || !load_models (self))
+        return GST_STATE_CHANGE_FAILURE;
+      prepare_encoder (self);
+      break;
+    case GST_STATE_CHANGE_READY_TO_PAUSED:
+      start (self);
+      break;
+    case GST_STATE_CHANGE_PLAYING_TO_PAUSED:
+      WITH_CONTROL (self, gst_mlo_control_set_playing (self->control, FALSE));
+      break;
+    default:
+      break;
+  }
+
+  ret = GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
+
+  switch (transition) {
+    case GST_STATE_CHANGE_NULL_TO_READY:
+      if (ret == GST_STATE_CHANGE_FAILURE)
+        gst_mlo_models_clear (&self->models);
+      break;
+    case GST_STATE_CHANGE_READY_TO_PAUSED:
+      if (ret == GST_STATE_CHANGE_FAILURE)
+        stop (self);
+      break;
+    case GST_STATE_CHANGE_PAUSED_TO_PLAYING:
+      if (ret != GST_STATE_CHANGE_FAILURE)
+        WITH_CONTROL (self, gst_mlo_control_set_playing (self->control, TRUE));
+      break;
+    case GST_STATE_CHANGE_PAUSED_TO_READY:
+      stop (self);
+      break;
+    case GST_STATE_CHANGE_READY_TO_NULL:
+      gst_mlo_models_clear (&self->models);
+      break;
+    default:
+      break;
+  }
+  return ret;
+}
+
+/* --- properties --- */
+
+static void
+gst_ml_optimizer_set_property (GObject * object, guint id, const GValue * value, GParamSpec * pspec)
+{
+  GstMlOptimizer *self = GST_ML_OPTIMIZER (object);
+
+  GST_OBJECT_LOCK (self);
+  self->settings_serial++;
+  switch (id) {
+    case PROP_MIN_BITRATE:
+      self->min_bitrate = g_value_get_uint (value);
+      break;
+    case PROP_MAX_BITRATE:
+      self->max_bitrate = g_value_get_uint (value);
+      break;
+    case PROP_START_BITRATE:
+      self->start_bitrate = g_value_get_uint (value);
+      break;
+    case PROP_TARGET_DELAY:
+      self->target_delay = g_value_get_uint (value);
+      break;
+    case PROP_MIN_FRAMERATE:
+      self->min_framerate = g_value_get_int (value);
+      break;
+    case PROP_MAX_FRAMERATE:
+      self->max_framerate = g_value_get_int (value);
+      break;
+    case PROP_MIN_HEIGHT:
+      self->min_height = g_value_get_int (value);
+      break;
+    case PROP_ADAPT:
+      self->adapt = g_value_get_flags (value);
+      break;
+    case PROP_MODE:
+      self->mode = g_value_get_enum (value);
+      break;
+    case PROP_INTERVAL:
+      self->interval = g_value_get_uint (value);
+      break;
+    case PROP_MODELS:
+      g_free (self->models_folder);
+      self->models_folder = g_value_dup_string (value);
+      break;
+    case PROP_ENCODER:
+      g_free (self->encoder);
+      self->encoder = g_value_dup_string (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_ml_optimizer_get_property (GObject * object, guint id, GValue * value, GParamSpec * pspec)
+{
+  GstMlOptimizer *self = GST_ML_OPTIMIZER (object);
+  GstMloSnapshot snapshot;
+
+  /* These three take the lock themselves. */
+  switch (id) {
+    case PROP_BITRATE:
+      get_snapshot (self, &snapshot);
+      g_value_set_uint (value, bits (snapshot.decision.bitrate_kbps));
+      return;
+    case PROP_ESTIMATED_BANDWIDTH:
+      get_snapshot (self, &snapshot);
+      g_value_set_uint (value, bits (snapshot.decision.capacity_kbps));
+      return;
+    case PROP_STATS:
+      g_value_take_boxed (value, create_stats (self));
+      return;
+    default:
+      break;
+  }
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_MIN_BITRATE:
+      g_value_set_uint (value, self->min_bitrate);
+      break;
+    case PROP_MAX_BITRATE:
+      g_value_set_uint (value, self->max_bitrate);
+      break;
+    case PROP_START_BITRATE:
+      g_value_set_uint (value, self->start_bitrate);
+      break;
+    case PROP_TARGET_DELAY:
+      g_value_set_uint (value, self->target_delay);
+      break;
+    case PROP_MIN_FRAMERATE:
+      g_value_set_int (value, self->min_framerate);
+      break;
+    case PROP_MAX_FRAMERATE:
+      g_value_set_int (value, self->max_framerate);
+      break;
+    case PROP_MIN_HEIGHT:
+      g_value_set_int (value, self->min_height);
+      break;
+    case PROP_ADAPT:
+      g_value_set_flags (value, self->adapt);
+      break;
+    case PROP_MODE:
+      g_value_set_enum (value, self->mode);
+      break;
+    case PROP_INTERVAL:
+      g_value_set_uint (value, self->interval);
+      break;
+    case PROP_MODELS:
+      g_value_set_string (value, self->models_folder);
+      break;
+    case PROP_ENCODER:
+      g_value_set_string (value, self->encoder);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+/* --- object --- */
+
+static void
+add_probes (GstMlOptimizer * self)
+{
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (self->scale, "sink");
+  g_autoptr (GstPad) src = gst_element_get_static_pad (self->filter, "src");
+
+  /* Both pads die with the bin, so the probes cannot outlive it. */
+  gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_BOTH | GST_PAD_PROBE_TYPE_EVENT_FLUSH,
+      sink_probe, self, NULL);
+  gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_EVENT_BOTH, src_probe, self, NULL);
+  gst_ghost_pad_set_target (GST_GHOST_PAD (self->sinkpad), sink);
+  gst_ghost_pad_set_target (GST_GHOST_PAD (self->srcpad), src);
+}
+
+static void
+gst_ml_optimizer_init (GstMlOptimizer * self)
+{
+  GstElementClass *klass = GST_ELEMENT_GET_CLASS (self);
+
+  self->min_bitrate = DEFAULT_MIN_BITRATE;
+  self->max_bitrate = DEFAULT_MAX_BITRATE;
+  self->start_bitrate = DEFAULT_START_BITRATE;
+  self->target_delay = DEFAULT_TARGET_DELAY;
+  self->min_framerate = DEFAULT_MIN_FRAMERATE;
+  self->max_framerate = DEFAULT_MAX_FRAMERATE;
+  self->min_height = DEFAULT_MIN_HEIGHT;
+  self->adapt = DEFAULT_ADAPT;
+  self->mode = DEFAULT_MODE;
+  self->interval = DEFAULT_INTERVAL;
+  self->half_frame = G_MAXUINT64;
+  self->telemetry = gst_mlo_telemetry_new ();
+
+  self->sinkpad =
+      gst_ghost_pad_new_no_target_from_template ("sink", gst_element_class_get_pad_template (klass, "sink"));
+  self->srcpad = gst_ghost_pad_new_no_target_from_template ("src", gst_element_class_get_pad_template (klass, "src"));
+  gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
+  gst_element_add_pad (GST_ELEMENT (self), self->srcpad);
+  g_signal_connect (self->srcpad, "linked", G_CALLBACK (on_linked), self);
+
+  self->scale = gst_element_factory_make ("videoscale", "scale");
+  self->filter = gst_element_factory_make ("capsfilter", "filter");
+  if (self->scale && self->filter) {
+    /* Its own QoS would drop frames behind our back. */
+    g_object_set (self->scale, "qos", FALSE, "add-borders", FALSE, NULL);
+    gst_bin_add_many (GST_BIN (self), self->scale, self->filter, NULL);
+    gst_element_link (self->scale, self->filter);
+    add_probes (self);
+  } else {
+    g_clear_pointer (&self->scale, gst_object_unref);
+    g_clear_pointer (&self->filter, gst_object_unref);
+  }
+  gst_mlo_actuator_init (&self->actuator, self->filter, self->srcpad, self->telemetry);
+}
+
+static void
+gst_ml_optimizer_finalize (GObject * object)
+{
+  GstMlOptimizer *self = GST_ML_OPTIMIZER (object);
+
+  gst_mlo_models_clear (&self->models);
+  gst_mlo_telemetry_unref (self->telemetry);
+  g_free (self->models_folder);
+  g_free (self->encoder);
+  G_OBJECT_CLASS (parent_class)->finalize (object);
+}
+
+static void
+install_properties (GObjectClass * klass)
+{
+  const GParamFlags live = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+  const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+  const GParamFlags read = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+
+  props[PROP_MIN_BITRATE] = g_param_spec_uint ("min-bitrate", "Minimum bitrate",
+      "Least bitrate given to the encoder, in bit/s", 10000, G_MAXINT, DEFAULT_MIN_BITRATE, live);
+  props[PROP_MAX_BITRATE] = g_param_spec_uint ("max-bitrate", "Maximum bitrate",
+      "Greatest bitrate given to the encoder, in bit/s; where it is below min-bitrate it counts for both", 10000,
+      G_MAXINT, DEFAULT_MAX_BITRATE, live);
+  props[PROP_START_BITRATE] = g_param_spec_uint ("start-bitrate", "Start bitrate",
+      "Bitrate until feedback arrives, in bit/s; 0: what the encoder is set to", 0, G_MAXINT, DEFAULT_START_BITRATE,
+      ready);
+  props[PROP_BITRATE] = g_param_spec_uint ("bitrate", "Bitrate",
+      "Bitrate decided on last, in bit/s; 0: nothing decided yet. Notified when it changes, from the control thread",
+      0, G_MAXUINT, 0, read);
+  props[PROP_ESTIMATED_BANDWIDTH] = g_param_spec_uint ("estimated-bandwidth", "Estimated bandwidth",
+      "Capacity of the path as measured, in bit/s with packet headers; 0: not known", 0, G_MAXUINT, 0, read);
+  props[PROP_TARGET_DELAY] = g_param_spec_uint ("target-delay", "Target delay",
+      "Queue that may stand in the network, in ms", 5, 5000, DEFAULT_TARGET_DELAY, live);
+  props[PROP_MIN_FRAMERATE] = g_param_spec_int ("min-framerate", "Minimum frame rate",
+      "Least frame rate to go down to, in frames a second", 1, 1000, DEFAULT_MIN_FRAMERATE, live);
+  props[PROP_MAX_FRAMERATE] = g_param_spec_int ("max-framerate", "Maximum frame rate",
+      "Greatest frame rate, in frames a second; 0: the source's", 0, 1000, DEFAULT_MAX_FRAMERATE, live);
+  props[PROP_MIN_HEIGHT] = g_param_spec_int ("min-height", "Minimum height",
+      "Least height of the pictures to go down to, in pixels", 16, 16384, DEFAULT_MIN_HEIGHT, live);
+  props[PROP_ADAPT] = g_param_spec_flags ("adapt", "Adapt", "What may be changed", GST_TYPE_ML_OPTIMIZER_ADAPT,
+      DEFAULT_ADAPT, live);
+  props[PROP_MODE] = g_param_spec_enum ("mode", "Mode", "Whether decisions are applied or only reported",
+      GST_TYPE_ML_OPTIMIZER_MODE, DEFAULT_MODE, live);
+  props[PROP_INTERVAL] = g_param_spec_uint ("interval", "Interval",
+      "Time between decisions, in ms; the models were trained for 100", 20, 1000, DEFAULT_INTERVAL, ready);
+  props[PROP_MODELS] = g_param_spec_string ("models", "Models",
+      "Folder of " GST_MLO_PREDICTOR_FILE " and " GST_MLO_OPTIMIZER_FILE "; unset: the folder in the environment "
+      "variable " GST_MLO_MODELS_ENV
+      ", else the installed one; read in NULL to READY, an error if it was set and cannot " "be used", NULL, ready);
+  props[PROP_ENCODER] =
+      g_param_spec_string ("encoder", "Encoder",
+      "Name of the element to drive, where it is not the first encoder downstream: NAME[/PROPERTY[/bps|kbps]]", NULL,
+      live);
+  /**
+   * GstMlOptimizer:stats:
+   *
+   * A #GstStructure `application/x-mloptimizer-stats`. Counts since PAUSED (#guint64): `frames-in`,
+   * `frames-out`, `frames-dropped-rate` (for the frame rate), `frames-dropped-window` (the path was
+   * full), `frames-encoded`, `bytes-encoded`, `keyframes`, `bytes-in-flight`, `feedback-reports`,
+   * `feedback-packets`, `feedback-packets-lost`, `feedback-packets-missed` (not taken in, for want of room),
+   * `receiver-reports`, `qos-messages`, `qos-events`, `metrics-messages`, `metrics-rejected`
+   * (fields in them), `decisions-applied`. Further `encoder` (#gchararray, factory name),
+   * `encoder-bitrate` (#guint, bit/s, last given to its property), `encoder-deaf` and `has-models` (#gboolean).
+   *
+   * Measurements of the last tick, each #gdouble and present only while valid: `latency_ms` (round trip),
+   * `queue_delay_ms`, `jitter_ms`, `packet_loss` (0..1), `bandwidth_kbps` (the path's capacity, kbit/s
+   * with headers), `delivered_kbps`, `sent_kbps`, `bitrate_kbps` (target), `encoded_kbps` (measured), `fps`,
+   * `frame_time_ms`, `encode_time_ms`, `frame_drops` (downstream, in the last second), `buffer_occupancy` (0..1 of
+   * the window), `cpu_usage`, `gpu_usage`, `memory_usage`, `complexity`, `quality_score` (0..1), and
+   * #gint `width` and `height` in pixels at the encoder.
+   *
+   * `decision` (#GstStructure): the fields of #GstMlOptimizer::decision.
+   */
+  props[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
+      "Structure " STATS_NAME ": counts, the last tick's measurements (units in the field names) and the decision",
+      GST_TYPE_STRUCTURE, read);
+  g_object_class_install_properties (klass, N_PROPS, props);
+}
+
+static void
+gst_ml_optimizer_class_init (GstMlOptimizerClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_ml_optimizer_debug, "mloptimizer", 0, "bitrate, size and frame rate by the network");
+  object_class->set_property = gst_ml_optimizer_set_property;
+  object_class->get_property = gst_ml_optimizer_get_property;
+  object_class->finalize = gst_ml_optimizer_finalize;
+  element_class->change_state = gst_ml_optimizer_change_state;
+  install_properties (object_class);
+
+  /**
+   * GstMlOptimizer::decision:
+   * @self: the element
+   * @decision: a #GstStructure `mloptimizer-decision`, not to be changed
+   *
+   * A decision that differs from what is set is about to be applied (or, in observe mode, would be).
+   * Emitted from the control thread, ten times a second at most in the mean, with no lock held; the handler must not
+   * change the pipeline's state and should be quick. Fields: `serial` (#guint64), `timestamp` (#guint64,
+   * ns, monotonic clock), `changed` (flags as in #GstMlOptimizer:adapt), `bitrate` (#guint, bit/s), `width`,
+   * `height` (#gint, 0: the source's), `framerate` (#gdouble, 0: the source's), `action`, `state`, `limiter`,
+   * `reason` (#gchararray), `confidence` (#gdouble, 0..1), `gain` (#gdouble), `predicted-bitrate`,
+   * `estimated-bandwidth` (#guint, bit/s, 0: not known), `window` (#guint64, bytes that may be in flight),
+   * `probe-interval` (#guint64, ns, 0: none).
+   *
+   * Returns: (nullable) (transfer full): %NULL to let it pass; or a structure with other values of
+   * `bitrate`, `width` and `height`, `framerate`, which are taken instead within the element's limits (size
+   * and frame rate: the nearest of those it works with); or one with the #gboolean `veto` set to %TRUE, and
+   * all stays as it is. The first handler that returns a structure wins.
+   */
+  signals[SIGNAL_DECISION] = g_signal_new ("decision", GST_TYPE_ML_OPTIMIZER, G_SIGNAL_RUN_LAST, 0, first_answer, NULL,
+      NULL, GST_TYPE_STRUCTURE, 1, GST_TYPE_STRUCTURE | G_SIGNAL_TYPE_STATIC_SCOPE);
+
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_element_class_set_static_metadata (element_class, "Adaptive streaming optimizer", "Filter/Effect/Video",
+      "Sets bitrate, picture size and frame rate of a live stream by what the network carries",
+      "mloptimizer developers");
+  gst_type_mark_as_plugin_api (GST_TYPE_ML_OPTIMIZER_ADAPT, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_ML_OPTIMIZER_MODE, 0);
+}

@@ -1,0 +1,705 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What GStreamer's events, messages and frames tell, kept for the control thread. */
+#include "gstmlotelemetry.h"
+
+#include <math.h>
+#include <string.h>
+
+#define RING 4096               /* records: more than a second at 40 Mbit/s */
+#define TIMED 64                /* frames in the encoder whose way in is remembered */
+#define HISTORY 64              /* collections, for rates over a second */
+#define RATE_SPAN_US G_USEC_PER_SEC
+#define STALE_US (2 * G_USEC_PER_SEC)
+#define COMPLEXITY_SMOOTHING 0.3
+#define EVENT_PACKETS 64        /* packets copied at a time */
+/* Payload of one packet, for the share of headers in what is sent. */
+#define PACKET_PAYLOAD 1200
+
+/* Where the luma samples are: the streaming thread owns the grids while it is asked for one, the
+ * control thread otherwise. */
+typedef enum
+{
+  LUMA_IDLE,
+  LUMA_WANT_FIRST,
+  LUMA_WANT_SECOND,
+  LUMA_READY,
+} LumaState;
+
+typedef struct
+{
+  gint64 now_us;
+  GstMloCounts counts;
+} Snapshot;
+
+struct _GstMloTelemetry
+{
+  /* Protects all down to the next comment. A leaf: nothing is called under it but the window. */
+  GMutex lock;
+  gboolean running;
+  GSource *wake;
+  GstMloRecord *ring;           /* (RING) */
+  guint head, count;
+  MloWindow window;
+  GstMloCounts counts;
+  GstMloFormat format;
+  LumaState luma;
+  struct
+  {
+    GstClockTime pts;
+    gint64 in_us;
+  } timed[TIMED];
+  guint next_timed;
+  MloSample told;               /* by the application */
+  gint64 told_us[MLO_N_FIELDS];
+  gint64 clock_offset_us;       /* system clock of GStreamer less the monotonic time */
+
+  MloLumaGrid grid[2];          /* see LumaState */
+
+  /* Control thread only. */
+  Snapshot history[HISTORY];
+  guint history_next, history_count;
+  double complexity;
+  gint64 complexity_us;
+};
+
+GstMloTelemetry *
+gst_mlo_telemetry_new (void)
+{
+  GstMloTelemetry *t = g_atomic_rc_box_new0 (GstMloTelemetry);
+
+  g_mutex_init (&t->lock);
+  mlo_window_init (&t->window);
+  return t;
+}
+
+GstMloTelemetry *
+gst_mlo_telemetry_ref (GstMloTelemetry * t)
+{
+  return g_atomic_rc_box_acquire (t);
+}
+
+static void
+telemetry_clear (gpointer data)
+{
+  GstMloTelemetry *t = data;
+
+  g_clear_pointer (&t->wake, g_source_unref);
+  g_free (t->ring);
+  g_mutex_clear (&t->lock);
+}
+
+void
+gst_mlo_telemetry_unref (GstMloTelemetry * t)
+{
+  g_atomic_rc_box_release_full (t, telemetry_clear);
+}
+
+void
+gst_mlo_telemetry_start (GstMloTelemetry * t, GSource * wake)
+{
+  GstMloRecord *ring = g_new0 (GstMloRecord, RING);
+  g_autoptr (GstClock) clock = gst_system_clock_obtain ();
+  /* rtpsession stamps packets with the system clock, which is the monotonic one unless the host
+   * chose otherwise. */
+  gint64 offset = (gint64) (gst_clock_get_time (clock) / 1000) - g_get_monotonic_time ();
+
+  g_mutex_lock (&t->lock);
+  g_clear_pointer (&t->wake, g_source_unref);
+  t->wake = wake ? g_source_ref (wake) : NULL;
+  g_free (t->ring);
+  t->ring = ring;
+  t->head = t->count = 0;
+  mlo_window_init (&t->window);
+  memset (&t->counts, 0, sizeof t->counts);
+  memset (&t->format, 0, sizeof t->format);
+  memset (t->timed, 0, sizeof t->timed);
+  memset (&t->told, 0, sizeof t->told);
+  t->luma = LUMA_IDLE;
+  t->clock_offset_us = ABS (offset) < 10000 ? 0 : offset;
+  t->running = TRUE;
+  g_mutex_unlock (&t->lock);
+  t->history_next = t->history_count = 0;
+  t->complexity = 0.0;
+  t->complexity_us = 0;
+}
+
+void
+gst_mlo_telemetry_stop (GstMloTelemetry * t)
+{
+  GSource *wake;
+  GstMloRecord *ring;
+
+  g_mutex_lock (&t->lock);
+  t->running = FALSE;
+  wake = g_steal_pointer (&t->wake);
+  ring = g_steal_pointer (&t->ring);
+  t->head = t->count = 0;
+  g_mutex_unlock (&t->lock);
+  g_free (ring);
+  if (wake)
+    g_source_unref (wake);
+}
+
+/* --- frames --- */
+
+void
+gst_mlo_telemetry_set_input (GstMloTelemetry * t, GstCaps * caps)
+{
+  GstMloFormat f = { 0 };
+  GstCapsFeatures *features = gst_caps_get_features (caps, 0);
+
+  if (!gst_video_info_from_caps (&f.info, caps)) {
+    GstStructure *s = gst_caps_get_structure (caps, 0);
+
+    /* A format this library does not know: its size and rate will do. */
+    gst_video_info_init (&f.info);
+    gst_structure_get_int (s, "width", &f.info.width);
+    gst_structure_get_int (s, "height", &f.info.height);
+    gst_structure_get_fraction (s, "framerate", &f.info.fps_n, &f.info.fps_d);
+  }
+  f.system_memory = !features || gst_caps_features_is_equal (features, GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY);
+  f.progressive = GST_VIDEO_INFO_INTERLACE_MODE (&f.info) == GST_VIDEO_INTERLACE_MODE_PROGRESSIVE;
+  g_mutex_lock (&t->lock);
+  f.serial = t->format.serial + 1;
+  f.out_width = t->format.out_width;
+  f.out_height = t->format.out_height;
+  t->format = f;
+  if (t->luma == LUMA_WANT_SECOND)
+    t->luma = LUMA_WANT_FIRST;
+  g_mutex_unlock (&t->lock);
+}
+
+void
+gst_mlo_telemetry_set_output (GstMloTelemetry * t, GstCaps * caps)
+{
+  GstStructure *s = gst_caps_get_structure (caps, 0);
+  int width = 0, height = 0;
+
+  gst_structure_get_int (s, "width", &width);
+  gst_structure_get_int (s, "height", &height);
+  g_mutex_lock (&t->lock);
+  t->format.serial++;
+  t->format.out_width = width;
+  t->format.out_height = height;
+  g_mutex_unlock (&t->lock);
+}
+
+/* Where the luma (of RGB: the green) of an 8-bit format is. */
+static gboolean
+luma_component (const GstVideoInfo * info, guint * component)
+{
+  const GstVideoFormatInfo *f = info->finfo;
+
+  if (!f || GST_VIDEO_FORMAT_INFO_IS_COMPLEX (f) || GST_VIDEO_FORMAT_INFO_IS_TILED (f)
+      || GST_VIDEO_FORMAT_INFO_HAS_PALETTE (f))
+    return FALSE;
+  if (GST_VIDEO_FORMAT_INFO_IS_RGB (f))
+    *component = GST_VIDEO_COMP_G;
+  else if (GST_VIDEO_FORMAT_INFO_IS_YUV (f) || GST_VIDEO_FORMAT_INFO_IS_GRAY (f))
+    *component = GST_VIDEO_COMP_Y;
+  else
+    return FALSE;
+  return GST_VIDEO_FORMAT_INFO_DEPTH (f, *component) == 8;
+}
+
+static gboolean
+pick_luma (const GstVideoInfo * info, GstBuffer * buffer, MloLumaGrid * grid)
+{
+  GstVideoFrame frame;
+  guint component;
+  gboolean picked;
+
+  if (!luma_component (info, &component))
+    return FALSE;
+  /* Mapping several memories as one would copy the frame. */
+  if (gst_buffer_n_memory (buffer) != 1 && !gst_buffer_get_video_meta (buffer))
+    return FALSE;
+  if (GST_MEMORY_FLAG_IS_SET (gst_buffer_peek_memory (buffer, 0), GST_MEMORY_FLAG_NOT_MAPPABLE))
+    return FALSE;
+  if (!gst_video_frame_map (&frame, info, buffer, GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))
+    return FALSE;
+  picked = mlo_luma_grid_pick (grid, GST_VIDEO_FRAME_COMP_DATA (&frame, component),
+      GST_VIDEO_FRAME_COMP_WIDTH (&frame, component), GST_VIDEO_FRAME_COMP_HEIGHT (&frame, component),
+      GST_VIDEO_FRAME_COMP_STRIDE (&frame, component), GST_VIDEO_FRAME_COMP_PSTRIDE (&frame, component));
+  gst_video_frame_unmap (&frame);
+  return picked;
+}
+
+gboolean
+gst_mlo_telemetry_frame (GstMloTelemetry * t, GstBuffer * buffer, gboolean in_time, gboolean windowed)
+{
+  gint64 now_us = g_get_monotonic_time ();
+  LumaState luma;
+  gboolean admit = in_time;
+
+  g_mutex_lock (&t->lock);
+  t->counts.frames_in++;
+  if (t->counts.first_frame_us == 0)
+    t->counts.first_frame_us = now_us;
+  if (!in_time) {
+    t->counts.dropped_rate++;
+  } else if (windowed && !mlo_window_admit (&t->window, now_us)) {
+    t->counts.dropped_window++;
+    admit = FALSE;
+  } else {
+    t->counts.frames_out++;
+  }
+  luma = t->format.system_memory ? t->luma : LUMA_IDLE;
+  g_mutex_unlock (&t->lock);
+
+  if (luma == LUMA_WANT_FIRST || luma == LUMA_WANT_SECOND) {
+    /* Only this thread writes the format's info, and the state stays until it is done here. */
+    gboolean picked = pick_luma (&t->format.info, buffer, &t->grid[luma - LUMA_WANT_FIRST]);
+
+    g_mutex_lock (&t->lock);
+    if (t->luma == luma)
+      t->luma = picked ? luma + 1 : LUMA_IDLE;
+    g_mutex_unlock (&t->lock);
+  }
+  return admit;
+}
+
+void
+gst_mlo_telemetry_flush (GstMloTelemetry * t)
+{
+  g_mutex_lock (&t->lock);
+  mlo_window_flush (&t->window);
+  if (t->luma == LUMA_WANT_SECOND)
+    t->luma = LUMA_WANT_FIRST;
+  memset (t->timed, 0, sizeof t->timed);
+  g_mutex_unlock (&t->lock);
+}
+
+/* --- feedback --- */
+
+/* With the lock held. */
+static void
+push (GstMloTelemetry * t, GstMloRecordKind kind, gint64 now_us, const MloPacket * packet)
+{
+  GstMloRecord *r;
+
+  if (!t->ring)
+    return;
+  if (t->count == RING) {
+    t->counts.packets_missed++;
+    return;
+  }
+  r = &t->ring[(t->head + t->count) % RING];
+  r->kind = kind;
+  r->now_us = now_us;
+  r->packet = *packet;
+  t->count++;
+}
+
+/* One packet of the event; FALSE where it makes no sense. */
+static gboolean
+parse_packet (const GstStructure * s, gint64 offset_us, MloPacket * p)
+{
+  guint64 local = GST_CLOCK_TIME_NONE, remote = GST_CLOCK_TIME_NONE;
+  guint seqnum = 0, size = 0;
+  gboolean lost = FALSE;
+
+  gst_structure_get_uint64 (s, "local-ts", &local);
+  gst_structure_get_uint64 (s, "remote-ts", &remote);
+  gst_structure_get_uint (s, "seqnum", &seqnum);
+  gst_structure_get_uint (s, "size", &size);
+  gst_structure_get_boolean (s, "lost", &lost);
+  if (!GST_CLOCK_TIME_IS_VALID (local) || size > 65535 || (!lost && !GST_CLOCK_TIME_IS_VALID (remote)))
+    return FALSE;
+  p->send_us = (gint64) (local / 1000) - offset_us;
+  p->arrival_us = lost ? 0 : (gint64) (remote / 1000);
+  p->seqnum = seqnum;
+  p->size = size;
+  p->lost = lost;
+  return TRUE;
+}
+
+static void
+packets_event (GstMloTelemetry * t, const GstStructure * event)
+{
+  const GValue *value = gst_structure_get_value (event, "packets");
+  gint64 now_us = g_get_monotonic_time ();
+  MloPacket packets[EVENT_PACKETS];
+  GSource *wake;
+  gint64 offset_us;
+  guint total, n = 0;
+
+  G_GNUC_BEGIN_IGNORE_DEPRECATIONS;
+  if (!value || !G_VALUE_HOLDS (value, g_value_array_get_type ()))
+    return;
+  const GValueArray *array = g_value_get_boxed (value);
+  total = array ? array->n_values : 0;
+  if (total == 0)
+    return;
+  g_mutex_lock (&t->lock);
+  offset_us = t->clock_offset_us;
+  g_mutex_unlock (&t->lock);
+  for (guint i = 0; i < total; i++) {
+    const GValue *item = &array->values[i];
+
+    if (GST_VALUE_HOLDS_STRUCTURE (item) && parse_packet (gst_value_get_structure (item), offset_us, &packets[n]))
+      n++;
+    if (n < EVENT_PACKETS && i + 1 < total)
+      continue;
+    g_mutex_lock (&t->lock);
+    if (t->running) {
+      mlo_window_acked (&t->window, packets, n);
+      for (guint j = 0; j < n; j++) {
+        push (t, i + 1 == total && j + 1 == n ? GST_MLO_RECORD_REPORT_END : GST_MLO_RECORD_PACKET, now_us, &packets[j]);
+        t->counts.packets++;
+        t->counts.packets_lost += packets[j].lost ? 1 : 0;
+      }
+    }
+    g_mutex_unlock (&t->lock);
+    n = 0;
+  }
+  G_GNUC_END_IGNORE_DEPRECATIONS;
+
+  g_mutex_lock (&t->lock);
+  t->counts.reports++;
+  t->counts.last_report_us = now_us;
+  wake = t->wake ? g_source_ref (t->wake) : NULL;
+  g_mutex_unlock (&t->lock);
+  if (wake) {
+    g_source_set_ready_time (wake, 0);
+    g_source_unref (wake);
+  }
+}
+
+void
+gst_mlo_telemetry_wake (GstMloTelemetry * t)
+{
+  GSource *wake;
+
+  g_mutex_lock (&t->lock);
+  wake = t->wake ? g_source_ref (t->wake) : NULL;
+  g_mutex_unlock (&t->lock);
+  if (wake) {
+    g_source_set_ready_time (wake, 0);
+    g_source_unref (wake);
+  }
+}
+
+gboolean
+gst_mlo_telemetry_upstream_event (GstMloTelemetry * t, GstEvent * event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_UPSTREAM) {
+    const GstStructure *s = gst_event_get_structure (event);
+
+    if (!s || !gst_structure_has_name (s, "RTPTWCCPackets"))
+      return FALSE;
+    packets_event (t, s);
+    return TRUE;
+  }
+  if (GST_EVENT_TYPE (event) == GST_EVENT_QOS) {
+    GstQOSType type;
+    GstClockTimeDiff late = 0;
+
+    gst_event_parse_qos (event, &type, NULL, &late, NULL);
+    if (late > 0 && type != GST_QOS_TYPE_THROTTLE) {
+      g_mutex_lock (&t->lock);
+      t->counts.qos_events++;
+      g_mutex_unlock (&t->lock);
+    }
+    return TRUE;
+  }
+  return FALSE;
+}
+
+/* --- encoder --- */
+
+GstPadProbeReturn
+gst_mlo_telemetry_encoder_sink_probe (GstPad * pad, GstPadProbeInfo * info, gpointer telemetry)
+{
+  GstMloTelemetry *t = telemetry;
+  GstClockTime pts = GST_BUFFER_PTS (GST_PAD_PROBE_INFO_BUFFER (info));
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (!GST_CLOCK_TIME_IS_VALID (pts))
+    return GST_PAD_PROBE_OK;
+  g_mutex_lock (&t->lock);
+  t->timed[t->next_timed].pts = pts;
+  t->timed[t->next_timed].in_us = now_us;
+  t->next_timed = (t->next_timed + 1) % TIMED;
+  g_mutex_unlock (&t->lock);
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+encoded (GstMloTelemetry * t, GstBuffer * buffer, gint64 now_us)
+{
+  gsize bytes = gst_buffer_get_size (buffer);
+  GstClockTime pts = GST_BUFFER_PTS (buffer);
+  gboolean keyframe = !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+  MloPacket packet = {.send_us = now_us,.size = (guint32) MIN (bytes, G_MAXUINT32) };
+
+  g_mutex_lock (&t->lock);
+  t->counts.encoded_frames++;
+  t->counts.encoded_bytes += bytes;
+  t->counts.keyframes += keyframe ? 1 : 0;
+  if (t->counts.first_encoded_us == 0)
+    t->counts.first_encoded_us = now_us;
+  for (guint i = 0; GST_CLOCK_TIME_IS_VALID (pts) && i < TIMED; i++) {
+    if (t->timed[i].in_us != 0 && t->timed[i].pts == pts) {
+      t->counts.encode_us += (guint64) MAX (now_us - t->timed[i].in_us, 0);
+      t->counts.encode_timed++;
+      t->timed[i].in_us = 0;
+      break;
+    }
+  }
+  if (t->running) {
+    mlo_window_sent (&t->window, now_us, packet.size);
+    push (t, keyframe ? GST_MLO_RECORD_KEYFRAME : GST_MLO_RECORD_FRAME, now_us, &packet);
+  }
+  g_mutex_unlock (&t->lock);
+}
+
+GstPadProbeReturn
+gst_mlo_telemetry_encoder_src_probe (GstPad * pad, GstPadProbeInfo * info, gpointer telemetry)
+{
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
+    encoded (telemetry, GST_PAD_PROBE_INFO_BUFFER (info), now_us);
+  } else if (info->type & GST_PAD_PROBE_TYPE_BUFFER_LIST) {
+    GstBufferList *list = GST_PAD_PROBE_INFO_BUFFER_LIST (info);
+
+    for (guint i = 0; i < gst_buffer_list_length (list); i++)
+      encoded (telemetry, gst_buffer_list_get (list, i), now_us);
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+/* --- messages --- */
+
+static gboolean
+number_of (const GValue * value, double *number)
+{
+  GValue v = G_VALUE_INIT;
+  gboolean ok;
+
+  /* A string that looks like a number is not one. */
+  if (!g_type_is_a (G_VALUE_TYPE (value), G_TYPE_DOUBLE) && !g_type_is_a (G_VALUE_TYPE (value), G_TYPE_FLOAT)
+      && !g_type_is_a (G_VALUE_TYPE (value), G_TYPE_INT) && !g_type_is_a (G_VALUE_TYPE (value), G_TYPE_UINT)
+      && !g_type_is_a (G_VALUE_TYPE (value), G_TYPE_INT64) && !g_type_is_a (G_VALUE_TYPE (value), G_TYPE_UINT64))
+    return FALSE;
+  g_value_init (&v, G_TYPE_DOUBLE);
+  ok = g_value_transform (value, &v);
+  *number = g_value_get_double (&v);
+  g_value_unset (&v);
+  return ok;
+}
+
+typedef struct
+{
+  MloSample sample;
+  guint rejected;
+} Told;
+
+static gboolean
+told_field (GQuark name, const GValue * value, gpointer user_data)
+{
+  Told *told = user_data;
+  int field = mlo_field_from_name (g_quark_to_string (name));
+  double number;
+
+  if (field >= 0 && (!number_of (value, &number) || !mlo_sample_set (&told->sample, field, number)))
+    told->rejected++;
+  return TRUE;
+}
+
+void
+gst_mlo_telemetry_message (GstBus * bus, GstMessage * message, gpointer telemetry)
+{
+  GstMloTelemetry *t = telemetry;
+
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_QOS) {
+    GstFormat format = GST_FORMAT_UNDEFINED;
+
+    gst_message_parse_qos_stats (message, &format, NULL, NULL);
+    /* Audio counts samples. */
+    if (format == GST_FORMAT_DEFAULT)
+      return;
+    g_mutex_lock (&t->lock);
+    t->counts.qos_messages++;
+    g_mutex_unlock (&t->lock);
+  } else if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ELEMENT) {
+    const GstStructure *s = gst_message_get_structure (message);
+    gint64 now_us = g_get_monotonic_time ();
+    Told told = { 0 };
+
+    if (!s || !gst_structure_has_name (s, GST_MLO_METRICS_NAME))
+      return;
+    gst_structure_foreach (s, told_field, &told);
+    g_mutex_lock (&t->lock);
+    t->counts.metrics++;
+    t->counts.metrics_rejected += told.rejected;
+    for (int i = 0; i < MLO_N_FIELDS; i++) {
+      if (mlo_sample_has (&told.sample, i)) {
+        mlo_sample_set (&t->told, i, mlo_sample_get (&told.sample, i, 0.0));
+        t->told_us[i] = now_us;
+      }
+    }
+    g_mutex_unlock (&t->lock);
+  }
+}
+
+/* --- control thread --- */
+
+guint
+gst_mlo_telemetry_take (GstMloTelemetry * t, GstMloRecord * records, guint max)
+{
+  guint n;
+
+  g_mutex_lock (&t->lock);
+  n = MIN (max, t->count);
+  for (guint i = 0; i < n; i++)
+    records[i] = t->ring[(t->head + i) % RING];
+  t->head = (t->head + n) % RING;
+  t->count -= n;
+  g_mutex_unlock (&t->lock);
+  return n;
+}
+
+/* The collection a second ago, or the oldest since the start. */
+static const Snapshot *
+base_snapshot (const GstMloTelemetry * t, gint64 now_us)
+{
+  const Snapshot *base = NULL;
+
+  for (guint i = 0; i < t->history_count; i++) {
+    const Snapshot *s = &t->history[(t->history_next + HISTORY - 1 - i) % HISTORY];
+
+    base = s;
+    if (now_us - s->now_us >= RATE_SPAN_US - 20000)
+      break;
+  }
+  return base;
+}
+
+static void
+set_rates (MloSample * s, const Snapshot * base, const Snapshot * now)
+{
+  const GstMloCounts *a = &base->counts, *b = &now->counts;
+  double seconds = (double) (now->now_us - base->now_us) / 1e6;
+  double frames = (double) (b->frames_out - a->frames_out);
+  double bytes = (double) (b->encoded_bytes - a->encoded_bytes);
+  double coded = (double) (b->encoded_frames - a->encoded_frames);
+
+  if (seconds < 0.15)
+    return;
+  mlo_sample_set (s, MLO_FIELD_FPS, MIN (frames / seconds, 1000.0));
+  if (frames > 0.0)
+    mlo_sample_set (s, MLO_FIELD_FRAME_TIME, 1000.0 * seconds / frames);
+  if (b->encode_timed > a->encode_timed)
+    mlo_sample_set (s, MLO_FIELD_ENCODE_TIME, (double) (b->encode_us - a->encode_us) / 1000.0 /
+        (double) (b->encode_timed - a->encode_timed));
+  if (b->encoded_frames > 0) {
+    double packets = bytes / PACKET_PAYLOAD + 0.5 * coded;
+
+    mlo_sample_set (s, MLO_FIELD_ENCODED, bytes * 8.0 / 1000.0 / seconds);
+    mlo_sample_set (s, MLO_FIELD_SENT, (bytes + packets * MLO_PACKET_OVERHEAD) * 8.0 / 1000.0 / seconds);
+  }
+  /* A late sink says it twice, by message and by event. */
+  mlo_sample_set (s, MLO_FIELD_FRAME_DROPS, (double) MAX (b->qos_messages - a->qos_messages,
+          b->qos_events - a->qos_events) / MAX (seconds, 1.0));
+}
+
+void
+gst_mlo_telemetry_collect (GstMloTelemetry * t, gint64 now_us, MloSample * sample)
+{
+  Snapshot *snapshot = &t->history[t->history_next];
+  const Snapshot *base = base_snapshot (t, now_us);
+  LumaState luma;
+
+  memset (sample, 0, sizeof *sample);
+  sample->timestamp_us = now_us;
+  g_mutex_lock (&t->lock);
+  snapshot->counts = t->counts;
+  for (int i = 0; i < MLO_N_FIELDS; i++) {
+    if (mlo_sample_has (&t->told, i) && now_us - t->told_us[i] < GST_MLO_METRICS_FRESH_US)
+      mlo_sample_set (sample, i, mlo_sample_get (&t->told, i, 0.0));
+  }
+  /* These are ours to measure and to set. */
+  for (int i = 0; i < MLO_N_FIELDS; i++) {
+    if (i == MLO_FIELD_BITRATE || i == MLO_FIELD_FPS || i == MLO_FIELD_FRAME_TIME || i == MLO_FIELD_WIDTH
+        || i == MLO_FIELD_HEIGHT || i == MLO_FIELD_SENT || i == MLO_FIELD_ENCODED)
+      mlo_sample_unset (sample, i);
+  }
+  luma = t->luma;
+  if (t->format.out_width > 0 && t->format.out_height > 0) {
+    mlo_sample_set (sample, MLO_FIELD_WIDTH, t->format.out_width);
+    mlo_sample_set (sample, MLO_FIELD_HEIGHT, t->format.out_height);
+  }
+  g_mutex_unlock (&t->lock);
+  snapshot->now_us = now_us;
+
+  if (base) {
+    gboolean told_drops = mlo_sample_has (sample, MLO_FIELD_FRAME_DROPS);
+    double drops = mlo_sample_get (sample, MLO_FIELD_FRAME_DROPS, 0.0);
+
+    set_rates (sample, base, snapshot);
+    /* The receiver sees drops that nothing here does. */
+    if (told_drops && drops > mlo_sample_get (sample, MLO_FIELD_FRAME_DROPS, 0.0))
+      mlo_sample_set (sample, MLO_FIELD_FRAME_DROPS, drops);
+  }
+  t->history_next = (t->history_next + 1) % HISTORY;
+  t->history_count = MIN (t->history_count + 1, HISTORY - 1);
+
+  if (luma == LUMA_READY) {
+    double c = mlo_complexity (&t->grid[1], &t->grid[0]);
+
+    t->complexity = t->complexity_us == 0 ? c : t->complexity + COMPLEXITY_SMOOTHING * (c - t->complexity);
+    t->complexity_us = now_us;
+  }
+  if (t->complexity_us != 0 && now_us - t->complexity_us < STALE_US)
+    mlo_sample_set (sample, MLO_FIELD_COMPLEXITY, t->complexity);
+  if (luma == LUMA_READY || luma == LUMA_IDLE) {
+    g_mutex_lock (&t->lock);
+    t->luma = LUMA_WANT_FIRST;
+    g_mutex_unlock (&t->lock);
+  }
+}
+
+void
+gst_mlo_telemetry_forget (GstMloTelemetry * t)
+{
+  t->history_count = 0;
+  t->complexity_us = 0;
+  gst_mlo_telemetry_flush (t);
+}
+
+void
+gst_mlo_telemetry_get_format (GstMloTelemetry * t, GstMloFormat * format)
+{
+  g_mutex_lock (&t->lock);
+  *format = t->format;
+  g_mutex_unlock (&t->lock);
+}
+
+void
+gst_mlo_telemetry_get_counts (GstMloTelemetry * t, GstMloCounts * counts)
+{
+  g_mutex_lock (&t->lock);
+  *counts = t->counts;
+  g_mutex_unlock (&t->lock);
+}
+
+void
+gst_mlo_telemetry_set_window (GstMloTelemetry * t, guint64 limit_bytes, gint64 probe_interval_us)
+{
+  g_mutex_lock (&t->lock);
+  mlo_window_set_limit (&t->window, limit_bytes, probe_interval_us);
+  g_mutex_unlock (&t->lock);
+}
+
+guint64
+gst_mlo_telemetry_in_flight (GstMloTelemetry * t)
+{
+  guint64 bytes;
+
+  g_mutex_lock (&t->lock);
+  bytes = mlo_window_in_flight (&t->window);
+  g_mutex_unlock (&t->lock);
+  return bytes;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef GST_MLO_TELEMETRY_H
+#define GST_MLO_TELEMETRY_H
+
+#include <gst/gst.h>
+#include <gst/video/video.h>
+
+#include "mlo-complexity.h"
+#include "mlo-packet.h"
+#include "mlo-sample.h"
+#include "mlo-window.h"
+
+G_BEGIN_DECLS
+
+/* Name of the element messages through which an application hands in what it measures. */
+#define GST_MLO_METRICS_NAME "mloptimizer-metrics"
+/* What an application told is good for this long. */
+#define GST_MLO_METRICS_FRESH_US (2 * G_USEC_PER_SEC)
+
+/* What happened, in the order in which it did. */
+typedef enum
+{
+  GST_MLO_RECORD_PACKET,
+  GST_MLO_RECORD_REPORT_END,    /* packet, and the report's last */
+  GST_MLO_RECORD_FRAME,         /* a frame left the encoder: packet.size bytes */
+  GST_MLO_RECORD_KEYFRAME,
+} GstMloRecordKind;
+
+typedef struct
+{
+  GstMloRecordKind kind;
+  gint64 now_us;
+  MloPacket packet;
+} GstMloRecord;
+
+/* What comes in and what goes out. */
+typedef struct
+{
+  guint serial;                 /* counts caps */
+  GstVideoInfo info;            /* of the frames that come in; format unknown where it cannot be parsed */
+  gboolean system_memory;       /* plain memory: can be mapped and scaled */
+  gboolean progressive;
+  int out_width, out_height;    /* behind the scaler, 0: not known yet */
+} GstMloFormat;
+
+/* Counts since the element went to PAUSED. */
+typedef struct
+{
+  guint64 frames_in;            /* from upstream */
+  guint64 frames_out;           /* to the encoder */
+  guint64 dropped_rate;         /* left out for the frame rate */
+  guint64 dropped_window;       /* left out because the path was full */
+  guint64 encoded_frames, encoded_bytes, keyframes;
+  guint64 encode_us, encode_timed;      /* sum of the times in the encoder, and of how many frames */
+  guint64 qos_messages, qos_events;     /* late or lost downstream */
+  guint64 reports, packets, packets_lost, packets_missed;       /* feedback; missed: the ring was full */
+  guint64 metrics;              /* accepted application messages */
+  guint64 metrics_rejected;     /* fields in them of a wrong type or absurd value */
+  gint64 first_frame_us, first_encoded_us, last_report_us;
+} GstMloCounts;
+
+/**
+ * GstMloTelemetry: everything that other threads leave for the control thread. Reference counted,
+ * because a probe or a signal handler may still run while the element goes away. All functions may
+ * be called from any thread; those of the streaming thread allocate nothing and hold the one lock
+ * for no longer than a copy.
+ */
+typedef struct _GstMloTelemetry GstMloTelemetry;
+
+GstMloTelemetry *gst_mlo_telemetry_new (void);
+GstMloTelemetry *gst_mlo_telemetry_ref (GstMloTelemetry * t);
+void gst_mlo_telemetry_unref (GstMloTelemetry * t);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstMloTelemetry, gst_mlo_telemetry_unref)
+
+/* Before streaming: the ring is allocated, everything forgotten. @wake: made ready (time 0) when
+ * feedback arrives, or NULL. */
+void gst_mlo_telemetry_start (GstMloTelemetry * t, GSource * wake);
+/* After streaming: frees the ring, lets go of the source. Late calls are ignored from then on. */
+void gst_mlo_telemetry_stop (GstMloTelemetry * t);
+
+/* Streaming thread. */
+void gst_mlo_telemetry_set_input (GstMloTelemetry * t, GstCaps * caps);
+void gst_mlo_telemetry_set_output (GstMloTelemetry * t, GstCaps * caps);
+/* A frame arrived; takes luma samples when the control thread wants some. @in_time: FALSE when the
+ * frame rate leaves it out. Returns whether the frame goes on (the window may refuse it). */
+gboolean gst_mlo_telemetry_frame (GstMloTelemetry * t, GstBuffer * buffer, gboolean in_time, gboolean windowed);
+void gst_mlo_telemetry_flush (GstMloTelemetry * t);
+
+/* A pad's probes: feedback and QoS events that come up, and what the encoder takes in and puts out. */
+gboolean gst_mlo_telemetry_upstream_event (GstMloTelemetry * t, GstEvent * event);
+GstPadProbeReturn gst_mlo_telemetry_encoder_sink_probe (GstPad * pad, GstPadProbeInfo * info, gpointer telemetry);
+GstPadProbeReturn gst_mlo_telemetry_encoder_src_probe (GstPad * pad, GstPadProbeInfo * info, gpointer telemetry);
+
+/* The bus's sync-message signal; user data is the telemetry. */
+void gst_mlo_telemetry_message (GstBus * bus, GstMessage * message, gpointer telemetry);
+/* Something else wants the control thread (a receiver report). */
+void gst_mlo_telemetry_wake (GstMloTelemetry * t);
+
+/* Control thread. */
+/* Moves at most @max records out; returns how many. */
+guint gst_mlo_telemetry_take (GstMloTelemetry * t, GstMloRecord * records, guint max);
+/* What the element measured itself over the last second, and what the application told. Asks for
+ * the next luma samples. */
+void gst_mlo_telemetry_collect (GstMloTelemetry * t, gint64 now_us, MloSample * sample);
+/* What rates were measured over is forgotten (after a pause). */
+void gst_mlo_telemetry_forget (GstMloTelemetry * t);
+void gst_mlo_telemetry_get_format (GstMloTelemetry * t, GstMloFormat * format);
+void gst_mlo_telemetry_get_counts (GstMloTelemetry * t, GstMloCounts * counts);
+void gst_mlo_telemetry_set_window (GstMloTelemetry * t, guint64 limit_bytes, gint64 probe_interval_us);
+guint64 gst_mlo_telemetry_in_flight (GstMloTelemetry * t);
+
+G_END_DECLS
+#endif
