@@ -4,12 +4,15 @@
 #include <math.h>
 #include <string.h>
 
-#define DEAF_FACTOR 1.5
-#define DEAF_US (4 * G_USEC_PER_SEC)
-#define OBEYS_FACTOR 1.2
-#define OBEYS_US (30 * G_USEC_PER_SEC)
-/* The largest target lately falls by this share a tick, so that a fall is not taken for deafness. */
-#define RECENT_DECAY 0.93
+/* Obedience is judged by the bits of this long. */
+#define PERIOD_US (1500 * G_TIME_SPAN_MILLISECOND)
+#define OVER 1.15               /* more than this twice in a row is the encoder's habit */
+#define FAR_OVER 1.5            /* more than this in spite of the correction is deafness */
+#define FAR_OVER_PERIODS 3
+#define GOOD_PERIODS 20         /* until a deaf encoder is believed again */
+#define LEAST_CORRECTION 0.35
+#define CORRECTION_STEP 0.7     /* at most at a time */
+#define CORRECTION_RETURN 1.02
 
 void
 gst_mlo_actuator_init (GstMloActuator * a, GstElement * filter, GstPad * src, GstMloTelemetry * telemetry)
@@ -19,6 +22,7 @@ gst_mlo_actuator_init (GstMloActuator * a, GstElement * filter, GstPad * src, Gs
   a->src = src;
   a->telemetry = telemetry;
   a->next_slot = GST_CLOCK_TIME_NONE;
+  a->correction = 1.0;
 }
 
 static void
@@ -34,8 +38,9 @@ drop_encoder (GstMloActuator * a)
   a->property_kbps = a->property_vbv_ms = a->vbv_ms = a->original_kbps = 0.0;
   a->touched = FALSE;
   a->deaf = FALSE;
-  a->recent_kbps = 0.0;
-  a->above_since_us = a->below_since_us = 0;
+  a->correction = 1.0;
+  a->period_us = a->last_watch_us = 0;
+  a->over = a->far_over = a->good = 0;
 }
 
 static void
@@ -159,7 +164,7 @@ frame_factor (const GstMloActuator * a, double fps, const GstMloFormat * format)
 static gboolean
 apply_bitrate (GstMloActuator * a, double kbps, double fps, const GstMloFormat * format)
 {
-  double factor = frame_factor (a, fps, format), value = kbps * factor, vbv_ms = a->vbv_ms / factor;
+  double factor = frame_factor (a, fps, format), value = kbps * factor * a->correction, vbv_ms = a->vbv_ms / factor;
 
   if (fabs (value - a->property_kbps) >= 0.5) {
     a->touched = TRUE;
@@ -204,6 +209,8 @@ apply_size (GstMloActuator * a, int width, int height, const GstMloFormat * form
   if (width > 0 && (!can_scale (format) || !downstream_takes (a, width, height)))
     return FALSE;
   set_caps (a, width, height);
+  /* Its key frame says nothing of the rate. */
+  a->period_us = 0;
   return TRUE;
 }
 
@@ -224,26 +231,44 @@ gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, 
   return refused;
 }
 
+/* A period without a change of size is over: judges it. */
+static void
+judge (GstMloActuator * a, double ratio)
+{
+  a->over = ratio > OVER ? a->over + 1 : 0;
+  a->far_over = ratio > FAR_OVER ? a->far_over + 1 : 0;
+  a->good = ratio <= OVER ? a->good + 1 : 0;
+  if (a->over >= 2)
+    a->correction = MAX (a->correction * MAX (1.0 / ratio, CORRECTION_STEP), LEAST_CORRECTION);
+  else if (ratio < 0.97)
+    a->correction = MIN (a->correction * CORRECTION_RETURN, 1.0);
+  if (a->far_over >= FAR_OVER_PERIODS)
+    a->deaf = TRUE;
+  else if (a->good >= GOOD_PERIODS)
+    a->deaf = FALSE;
+}
+
 gboolean
-gst_mlo_actuator_watch (GstMloActuator * a, gint64 now_us, double target_kbps, double encoded_kbps)
+gst_mlo_actuator_watch (GstMloActuator * a, gint64 now_us, double target_kbps, const GstMloCounts * counts,
+    double *encoded_kbps)
 {
   gboolean before = a->deaf;
+  double got_kbit = (double) (counts->encoded_bytes - a->period_bytes) * 8.0 / 1000.0;
 
-  a->recent_kbps = MAX (target_kbps, a->recent_kbps * RECENT_DECAY);
-  if (!a->touched || encoded_kbps < 0.0)
+  if (!a->touched || counts->encoded_frames == 0)
     return FALSE;
-  if (encoded_kbps <= DEAF_FACTOR * a->recent_kbps)
-    a->above_since_us = 0;
-  else if (a->above_since_us == 0)
-    a->above_since_us = now_us;
-  if (encoded_kbps > OBEYS_FACTOR * target_kbps)
-    a->below_since_us = 0;
-  else if (a->below_since_us == 0)
-    a->below_since_us = now_us;
-  if (a->above_since_us != 0 && now_us - a->above_since_us >= DEAF_US)
-    a->deaf = TRUE;
-  else if (a->below_since_us != 0 && now_us - a->below_since_us >= OBEYS_US)
-    a->deaf = FALSE;
+  if (a->period_us != 0)
+    a->asked_kbit += target_kbps * (double) (now_us - a->last_watch_us) / 1e6;
+  a->last_watch_us = now_us;
+  if (a->period_us != 0 && now_us - a->period_us < PERIOD_US)
+    return FALSE;
+  if (a->period_us != 0 && now_us - a->period_us < 2 * PERIOD_US && a->asked_kbit > 0.0) {
+    *encoded_kbps = got_kbit * 1e6 / (double) (now_us - a->period_us);
+    judge (a, got_kbit / a->asked_kbit);
+  }
+  a->period_us = now_us;
+  a->asked_kbit = 0.0;
+  a->period_bytes = counts->encoded_bytes;
   return a->deaf != before;
 }
 

@@ -38,9 +38,12 @@ typedef struct
   int width, height;            /* asked of the scaler; 0: the source's */
   gboolean size_refused;
 
-  /* Whether it obeys. */
-  double recent_kbps;           /* largest target lately */
-  gint64 above_since_us, below_since_us;
+  /* Whether it obeys, judged over periods. */
+  gint64 period_us, last_watch_us;
+  double asked_kbit;            /* since the period began */
+  guint64 period_bytes;         /* count at its begin */
+  guint over, far_over, good;   /* periods in a row */
+  double correction;            /* of the value set, <= 1: some encoders put out more than they are told */
   gboolean deaf;
 
   /* Streaming thread. */
@@ -64,9 +67,10 @@ void gst_mlo_actuator_traits (const GstMloActuator * a, const GstMloPath * path,
 GstMloRefused gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * decision, guint adapt,
     const GstMloFormat * format);
 
-/* Compares what the encoder put out over the last second (kbit/s; < 0: not known) with what it was
- * told; TRUE when it has just been found deaf, or to hear again. */
-gboolean gst_mlo_actuator_watch (GstMloActuator * a, gint64 now_us, double target_kbps, double encoded_kbps);
+/* Once a tick: compares what the encoder put out with what it was told. One that keeps putting out
+ * more is told less; TRUE when it has just been found deaf, or to hear again. */
+gboolean gst_mlo_actuator_watch (GstMloActuator * a, gint64 now_us, double target_kbps, const GstMloCounts * counts,
+    double *encoded_kbps);
 
 /* Streaming thread: whether the frame with this time goes on at the frame rate set. @half_frame: half
  * the time between two frames of the source, as its caps have it. */

@@ -324,20 +324,23 @@ check_setup (GstMloControl * c, gint64 now_us)
 }
 
 static void
-check_encoder (GstMloControl * c, gint64 now_us, const MloSample * local)
+check_encoder (GstMloControl * c, gint64 now_us)
 {
   g_autofree char *text = NULL;
+  double encoded_kbps = 0.0;
+  GstMloCounts n;
 
-  if (c->settings.mode != GST_MLO_MODE_CONTROL || !(c->settings.limits.adapt & MLO_ADAPT_BITRATE)
-      || !gst_mlo_actuator_watch (c->actuator, now_us, c->applied.bitrate_kbps,
-          mlo_sample_get (local, MLO_FIELD_ENCODED, -1.0)))
+  if (c->settings.mode != GST_MLO_MODE_CONTROL || !(c->settings.limits.adapt & MLO_ADAPT_BITRATE))
+    return;
+  gst_mlo_telemetry_get_counts (c->telemetry, &n);
+  if (!gst_mlo_actuator_watch (c->actuator, now_us, c->applied.bitrate_kbps, &n, &encoded_kbps))
     return;
   update_traits (c);
   if (!c->actuator->deaf)
     return;
   text = g_strdup_printf ("%s does not follow its bitrate: %.0f kbit/s come out where %.0f were asked for; "
-      "the rate is held by picture size and frame rate instead", GST_OBJECT_NAME (c->path.element),
-      mlo_sample_get (local, MLO_FIELD_ENCODED, 0.0), c->applied.bitrate_kbps);
+      "the rate is held by picture size and frame rate instead", GST_OBJECT_NAME (c->path.element), encoded_kbps,
+      c->applied.bitrate_kbps);
   c->funcs->warn (c->user_data, GST_MLO_WARN_DEAF, text);
 }
 
@@ -405,7 +408,7 @@ on_tick (gpointer data)
     if (mlo_sample_has (&c->machine, i))
       mlo_sample_set (&local, i, mlo_sample_get (&c->machine, i, 0.0));
   }
-  check_encoder (c, now_us, &local);
+  check_encoder (c, now_us);
   act (c, mlo_controller_tick (c->controller, now_us, &local));
   return G_SOURCE_CONTINUE;
 }

@@ -25,7 +25,9 @@ static const GstMloEncoderInfo encoders[] = {
           {"buffer-size", "100"}, {"buffer-initial-size", "50"}, {"buffer-optimal-size", "50"}}},
   {"vp9enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.dead_band = BAND,.settings = {{"end-usage", "cbr"},
           {"buffer-size", "300"}, {"buffer-initial-size", "100"}, {"buffer-optimal-size", "100"}}},
-  {"av1enc", "target-bitrate",.unit = GST_MLO_UNIT_KBPS,.dead_band = BAND,.settings = {{"end-usage", "cbr"},
+  /* Its quantizer range is 0 to 0 by default: lossless at any rate, and under cbr libaom aborts on it. */
+  {"av1enc", "target-bitrate",.unit = GST_MLO_UNIT_KBPS,.dead_band = BAND,.settings =
+        {{"max-quantizer", "63"}, {"end-usage", "cbr"},
           {"buf-sz", "300"}, {"buf-initial-sz", "100"}, {"buf-optimal-sz", "100"}}},
   {"svtav1enc", "target-bitrate",.unit = GST_MLO_UNIT_KBPS,.keyframe_on_bitrate = TRUE,.dead_band = SLOW_BAND,
       .min_change_ms = SLOW_MS},

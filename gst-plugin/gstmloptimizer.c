@@ -898,7 +898,7 @@ gst_ml_optimizer_class_init (GstMlOptimizerClass * klass)
    * Returns: (nullable) (transfer full): %NULL to let it pass; or a structure with other values of
    * `bitrate`, `width` and `height`, `framerate`, which are taken instead within the element's limits (size
    * and frame rate: the nearest of those it works with); or one with the #gboolean `veto` set to %TRUE, and
-   * all stays as it is. The first handler that returns a structure wins.
+   * all stays as it is where the limits allow that. The first handler that returns a structure wins.
    */
   signals[SIGNAL_DECISION] = g_signal_new ("decision", GST_TYPE_ML_OPTIMIZER, G_SIGNAL_RUN_LAST, 0, first_answer, NULL,
       NULL, GST_TYPE_STRUCTURE, 1, GST_TYPE_STRUCTURE | G_SIGNAL_TYPE_STATIC_SCOPE);

@@ -49,6 +49,7 @@ struct _GstMloTelemetry
     gint64 in_us;
   } timed[TIMED];
   guint next_timed;
+  guint64 pts_offset;           /* modulo 2^64: some encoders move the timestamps (x264enc by 1000 hours) */
   MloSample told;               /* by the application */
   gint64 told_us[MLO_N_FIELDS];
   gint64 clock_offset_us;       /* system clock of GStreamer less the monotonic time */
@@ -425,12 +426,34 @@ gst_mlo_telemetry_encoder_sink_probe (GstPad * pad, GstPadProbeInfo * info, gpoi
   return GST_PAD_PROBE_OK;
 }
 
+/* The frame that went in with @pts, or NULL. With the lock held. */
+static gint64 *
+find_timed (GstMloTelemetry * t, GstClockTime pts)
+{
+  guint oldest = TIMED;
+
+  for (guint i = 0; i < TIMED; i++) {
+    if (t->timed[i].in_us == 0)
+      continue;
+    if (t->timed[i].pts + t->pts_offset == pts)
+      return &t->timed[i].in_us;
+    if (oldest == TIMED || t->timed[i].in_us < t->timed[oldest].in_us)
+      oldest = i;
+  }
+  if (oldest == TIMED)
+    return NULL;
+  /* The first of a stream, or the offset is another one now: the oldest in is the first out. */
+  t->pts_offset = pts - t->timed[oldest].pts;
+  return &t->timed[oldest].in_us;
+}
+
 static void
 encoded (GstMloTelemetry * t, GstBuffer * buffer, gint64 now_us)
 {
   gsize bytes = gst_buffer_get_size (buffer);
   GstClockTime pts = GST_BUFFER_PTS (buffer);
   gboolean keyframe = !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+  gint64 *in_us;
   MloPacket packet = {.send_us = now_us,.size = (guint32) MIN (bytes, G_MAXUINT32) };
 
   g_mutex_lock (&t->lock);
@@ -439,13 +462,11 @@ encoded (GstMloTelemetry * t, GstBuffer * buffer, gint64 now_us)
   t->counts.keyframes += keyframe ? 1 : 0;
   if (t->counts.first_encoded_us == 0)
     t->counts.first_encoded_us = now_us;
-  for (guint i = 0; GST_CLOCK_TIME_IS_VALID (pts) && i < TIMED; i++) {
-    if (t->timed[i].in_us != 0 && t->timed[i].pts == pts) {
-      t->counts.encode_us += (guint64) MAX (now_us - t->timed[i].in_us, 0);
-      t->counts.encode_timed++;
-      t->timed[i].in_us = 0;
-      break;
-    }
+  in_us = GST_CLOCK_TIME_IS_VALID (pts) ? find_timed (t, pts) : NULL;
+  if (in_us) {
+    t->counts.encode_us += (guint64) MAX (now_us - *in_us, 0);
+    t->counts.encode_timed++;
+    *in_us = 0;
   }
   if (t->running) {
     mlo_window_sent (&t->window, now_us, packet.size);
