@@ -42,16 +42,19 @@ test_admits (void)
   mlo_window_init (&w);
   mlo_window_sent (&w, 0, 100000);
   g_assert_true (mlo_window_admit (&w, 0));
+  g_assert_true (mlo_window_admit (&w, 1000));
   mlo_window_set_limit (&w, 99999, 0);
-  g_assert_false (mlo_window_admit (&w, 1));
+  g_assert_false (mlo_window_admit (&w, 2000));
   mlo_window_set_limit (&w, 100000, 0);
-  g_assert_true (mlo_window_admit (&w, 2));
-  /* Feedback lost: one frame every 200 ms. */
-  mlo_window_set_limit (&w, 0, 200000);
-  g_assert_false (mlo_window_admit (&w, 100000));
-  g_assert_true (mlo_window_admit (&w, 200002));
-  g_assert_false (mlo_window_admit (&w, 300000));
-  g_assert_true (mlo_window_admit (&w, 400002));
+  g_assert_true (mlo_window_admit (&w, 3000));
+  /* Full for long: one frame now and then, since what was lost last is only acknowledged by what follows. */
+  mlo_window_set_limit (&w, 0, 0);
+  g_assert_false (mlo_window_admit (&w, 200000));
+  g_assert_true (mlo_window_admit (&w, 3000 + MLO_WINDOW_PROBE_US));
+  /* Feedback lost: one frame every so often, whatever is in flight. */
+  mlo_window_set_limit (&w, G_MAXUINT64, 300000);
+  g_assert_false (mlo_window_admit (&w, 403000));
+  g_assert_true (mlo_window_admit (&w, 503000));
   g_assert_cmpuint (w.skipped, ==, 3);
   mlo_window_flush (&w);
   g_assert_cmpuint (mlo_window_in_flight (&w), ==, 0);

@@ -65,7 +65,6 @@ struct _MloController
   guint recent_next;
   double payload_share;         /* of IP bytes that are the encoder's */
   double frame_bytes;           /* smoothed size of a frame */
-  gint64 first_sent_us;         /* oldest frame since the last feedback */
   gint64 last_sent_us;          /* 0: none yet */
   double gap_ms[RECENT_TICKS];  /* per tick: what gaps between frames sent had above 100 ms */
   guint gain;
@@ -150,7 +149,6 @@ mlo_controller_reset (MloController * c)
   c->capacity_us = 0;
   c->payload_share = 0.955;
   c->frame_bytes = 0.0;
-  c->first_sent_us = 0;
   c->gain = GAIN_NEUTRAL;
   c->gain_us = 0;
   c->ladder_kbps = start;
@@ -239,7 +237,6 @@ mlo_controller_on_packets (MloController * c, gint64 now_us, const MloPacket * p
     mlo_dispersion_add (&c->dispersion, p, mlo_feedback_free_arrival_us (&c->feedback, p->send_us));
     c->payload_share += 0.01 * ((double) p->size / (p->size + MLO_PACKET_OVERHEAD) - c->payload_share);
   }
-  c->first_sent_us = 0;
   measure_capacity (c, now_us);
 }
 
@@ -247,8 +244,6 @@ void
 mlo_controller_on_frame_sent (MloController * c, gint64 now_us, guint32 bytes, gboolean keyframe)
 {
   mlo_window_sent (&c->flight, now_us, bytes);
-  if (c->first_sent_us == 0)
-    c->first_sent_us = now_us;
   if (c->last_sent_us != 0)
     c->gap_ms[c->recent_next] += MAX (0.0, (double) (now_us - c->last_sent_us) / 1000.0 - 100.0);
   c->last_sent_us = now_us;
@@ -288,8 +283,8 @@ feedback_lost (const MloController * c, gint64 now_us)
 {
   gint64 patience = MAX (LOST_US, (gint64) (3000.0 * mlo_feedback_interval_ms (&c->feedback)));
 
-  return mlo_feedback_any (&c->feedback) && c->first_sent_us != 0
-      && now_us - MAX (c->first_sent_us, c->feedback.last_us) > patience;
+  return mlo_feedback_any (&c->feedback) && c->flight.count > 0
+      && now_us - MAX (c->flight.send_us[c->flight.head], c->feedback.last_us) > patience;
 }
 
 static double

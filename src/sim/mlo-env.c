@@ -34,6 +34,8 @@
 /* From the decoded picture to the display: half a refresh. */
 #define DISPLAY_MS (500.0 / MLO_QOE_REFRESH_HZ)
 #define QUEUE_CEILING_MS 10000.0
+/* Twenty packets: no device has less, and a key frame never fits into less. */
+#define LEAST_QUEUE_BYTES 24000.0
 
 /* Delay histogram: 2 % a bin from 10 us on. */
 #define HISTOGRAM_BINS 900
@@ -182,9 +184,11 @@ mlo_env_new (const MloEnvConfig * config, const MloTrace * trace, guint64 seed)
   .delay_ms = 0.5 * config->rtt_ms,.queue_bytes = config->queue_bytes,.random_loss = config->random_loss,.burst_loss =
         config->burst_loss,.burst_length = config->burst_length,.jitter_ms = config->jitter_ms,.grid_ms =
         config->grid_ms,.cross_kbps = config->cross_kbps,.use_trace_rtt = config->use_trace_rtt,};
-  if (link.queue_bytes <= 0.0)
+  if (link.queue_bytes <= 0.0) {
     link.queue_bytes = (config->queue_ms > 0.0 ? config->queue_ms : 300.0) / 8.0
         * mlo_trace_mean_kbps (trace, config->limits.max_bitrate_kbps);
+    link.queue_bytes = MAX (link.queue_bytes, LEAST_QUEUE_BYTES);
+  }
   env->link = mlo_link_new (&link, trace, mlo_random_u64 (&random));
 
   start = CLAMP (config->limits.start_bitrate_kbps, config->limits.min_bitrate_kbps, config->limits.max_bitrate_kbps);

@@ -27,7 +27,7 @@ typedef struct
   double rtt_ms;                /* base, without queue; used where the trace has none */
   double queue_bytes;           /* drop-tail; <= 0: queue_ms at the trace's mean rate, capacity above
                                  * limits.max_bitrate_kbps not counted */
-  double queue_ms;              /* <= 0: 300 */
+  double queue_ms;              /* <= 0: 300; never less than 24 kB */
   double random_loss;           /* 0..1 independent */
   double burst_loss, burst_length;      /* Gilbert: share of the time in the bad state, mean packets lost */
   double jitter_ms;             /* deviation of extra delay, order kept */

@@ -84,12 +84,11 @@ mlo_window_set_limit (MloWindow * w, guint64 limit_bytes, gint64 probe_interval_
 gboolean
 mlo_window_admit (MloWindow * w, gint64 now_us)
 {
-  gboolean admit;
+  gint64 probe_us = w->probe_interval_us > 0 ? w->probe_interval_us : MLO_WINDOW_PROBE_US;
+  gboolean admit = w->last_admit_us == 0 || now_us - w->last_admit_us >= probe_us;
 
-  if (w->probe_interval_us > 0)
-    admit = w->last_admit_us == 0 || now_us - w->last_admit_us >= w->probe_interval_us;
-  else
-    admit = w->in_flight <= w->limit;
+  if (w->probe_interval_us <= 0)
+    admit = admit || w->in_flight <= w->limit;
   if (admit)
     w->last_admit_us = now_us;
   else

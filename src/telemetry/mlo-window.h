@@ -15,6 +15,9 @@ G_BEGIN_DECLS
  * set_limit). Each call is O(frames in flight) at worst.
  */
 #define MLO_WINDOW_FRAMES 512
+/* However full, one frame in this time goes on: what was lost at the very end is only acknowledged
+ * by what follows it. */
+#define MLO_WINDOW_PROBE_US 200000
 
 typedef struct
 {
@@ -40,7 +43,8 @@ void mlo_window_acked (MloWindow * w, const MloPacket * packets, guint n);
 
 void mlo_window_set_limit (MloWindow * w, guint64 limit_bytes, gint64 probe_interval_us);
 
-/* Whether the frame captured now goes to the encoder. Counts the refusal. */
+/* Whether the frame captured now goes to the encoder: at most @limit in flight, or the last one went
+ * MLO_WINDOW_PROBE_US ago (probe_interval_us where feedback is lost). Counts the refusal. */
 gboolean mlo_window_admit (MloWindow * w, gint64 now_us);
 
 /* Everything in flight is forgotten (flush, pause, a new path). */
