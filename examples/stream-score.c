@@ -129,18 +129,19 @@ read_link (const char *line, gpointer user_data)
 {
   LinkLog *l = user_data;
   double start = field (line, "start_us"), time_ms = field (line, "time_ms"), kbps = field (line, "delivered_kbps");
+  double packets = field (line, "packets"), full = field (line, "dropped_queue"), lost = field (line, "dropped_loss");
 
   if (isfinite (start)) {
     l->start_us = (gint64) start;
     return TRUE;
   }
-  if (!isfinite (time_ms) || !isfinite (kbps))
+  if (!isfinite (time_ms + kbps + packets + full + lost) || MIN (MIN (kbps, packets), MIN (full, lost)) < 0)
     return FALSE;
   l->bytes += (guint64) (kbps * 125.0 * MAX (0.0, time_ms * 1e-3 - l->seconds));
   l->seconds = time_ms * 1e-3;
-  l->packets += (guint64) field (line, "packets");
-  l->dropped_queue += (guint64) field (line, "dropped_queue");
-  l->dropped_loss += (guint64) field (line, "dropped_loss");
+  l->packets += (guint64) packets;
+  l->dropped_queue += (guint64) full;
+  l->dropped_loss += (guint64) lost;
   return TRUE;
 }
 

@@ -251,5 +251,5 @@ run (int argc, char **argv)
 }
 
 const MloCommand mlo_command_link = {
-  "link", "A bottleneck between UDP ports that plays a capacity trace", run
+  "link", "a bottleneck between UDP ports that plays a capacity trace", run
 };
