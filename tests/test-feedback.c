@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "mlo-feedback.h"
+#include "mlo-random.h"
 
 #define OFFSET G_GINT64_CONSTANT (777000000)
 
@@ -78,6 +79,37 @@ test_loss_and_rate (void)
   g_assert_cmpfloat (fabs (mlo_feedback_interval_ms (&f) - 10.0), <, 0.1);
 }
 
+/* The percentile kept along the way is that of the last 64 intervals. */
+static void
+test_interval_percentile (void)
+{
+  guint64 seed = g_test_rand_int_range (0, G_MAXINT32);
+  gint64 now = 1000000, times[1000];
+  MloRandom r;
+  MloFeedback f;
+
+  g_test_message ("seed %" G_GUINT64_FORMAT, seed);
+  mlo_random_seed (&r, seed);
+  mlo_feedback_init (&f);
+  for (int i = 0; i < 1000; i++) {
+    MloPacket p = { 0 };
+    int n = MIN (i, 64), above = 0;
+    double percentile;
+
+    now += 1000 * (1 + mlo_random_below (&r, 50));
+    times[i] = now;
+    p.send_us = now - 40000;
+    p.arrival_us = now - 20000;
+    mlo_feedback_packets (&f, now, &p, 1);
+    percentile = mlo_feedback_interval_ms (&f);
+    for (int k = i; k > i - n; k--)
+      above += (double) (times[k] - times[k - 1]) / 1000.0 > percentile + 1e-3;
+    g_assert_cmpint (above, <=, n - (n - 1) * 95 / 100);
+    if (n == 64)
+      g_assert_cmpint (above, <=, 4);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -86,5 +118,6 @@ main (int argc, char **argv)
   g_test_add_func ("/feedback/longer-path", test_longer_path_is_learnt);
   g_test_add_func ("/feedback/long-silence", test_long_silence);
   g_test_add_func ("/feedback/loss-and-rate", test_loss_and_rate);
+  g_test_add_func ("/feedback/interval-percentile", test_interval_percentile);
   return g_test_run ();
 }

@@ -89,6 +89,26 @@ see_packet (MloFeedback * f, gint64 now_us, const MloPacket * p)
   f->slot_packets[slot]++;
 }
 
+/* Keeps the intervals sorted as they come and go: their percentile is asked for with every report. */
+static void
+add_interval (MloFeedback * f, float ms)
+{
+  guint n = f->n_intervals, k = 0;
+
+  if (n == MLO_FEEDBACK_INTERVALS) {
+    while (k < n - 1 && f->sorted_ms[k] < f->interval_ms[f->next_interval])
+      k++;
+    memmove (&f->sorted_ms[k], &f->sorted_ms[k + 1], (n - 1 - k) * sizeof f->sorted_ms[0]);
+    n--;
+  }
+  for (k = n; k > 0 && f->sorted_ms[k - 1] > ms; k--)
+    f->sorted_ms[k] = f->sorted_ms[k - 1];
+  f->sorted_ms[k] = ms;
+  f->n_intervals = n + 1;
+  f->interval_ms[f->next_interval] = ms;
+  f->next_interval = (f->next_interval + 1) % MLO_FEEDBACK_INTERVALS;
+}
+
 void
 mlo_feedback_packets (MloFeedback * f, gint64 now_us, const MloPacket * packets, guint n)
 {
@@ -97,9 +117,7 @@ mlo_feedback_packets (MloFeedback * f, gint64 now_us, const MloPacket * packets,
   if (n == 0)
     return;
   if (f->last_us != 0 && now_us >= f->last_us) {
-    f->interval_ms[f->next_interval] = (float) (now_us - f->last_us) / 1000.0f;
-    f->next_interval = (f->next_interval + 1) % MLO_FEEDBACK_INTERVALS;
-    f->n_intervals = MIN (f->n_intervals + 1, MLO_FEEDBACK_INTERVALS);
+    add_interval (f, (float) (now_us - f->last_us) / 1000.0f);
   }
   if (f->first_us == 0)
     f->first_us = now_us;
@@ -180,21 +198,7 @@ mlo_feedback_delivered_kbps (const MloFeedback * f, gint64 span_us)
 double
 mlo_feedback_interval_ms (const MloFeedback * f)
 {
-  float sorted[MLO_FEEDBACK_INTERVALS];
-  guint n = f->n_intervals;
-
-  if (n == 0)
-    return 0.0;
-  memcpy (sorted, f->interval_ms, n * sizeof *sorted);
-  for (guint i = 1; i < n; i++) {
-    float x = sorted[i];
-    guint k = i;
-
-    for (; k > 0 && sorted[k - 1] > x; k--)
-      sorted[k] = sorted[k - 1];
-    sorted[k] = x;
-  }
-  return sorted[(n - 1) * 95 / 100];
+  return f->n_intervals > 0 ? f->sorted_ms[(f->n_intervals - 1) * 95 / 100] : 0.0;
 }
 
 double

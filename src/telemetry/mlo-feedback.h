@@ -40,7 +40,8 @@ typedef struct
   /* loss and rate by arrival (lost: by the arrival before them) */
   gint64 slot_no[MLO_FEEDBACK_SLOTS];
   guint32 slot_bytes[MLO_FEEDBACK_SLOTS], slot_packets[MLO_FEEDBACK_SLOTS], slot_lost[MLO_FEEDBACK_SLOTS];
-  float interval_ms[MLO_FEEDBACK_INTERVALS];
+  float interval_ms[MLO_FEEDBACK_INTERVALS];    /* between reports, as they came */
+  float sorted_ms[MLO_FEEDBACK_INTERVALS];      /* the same, rising */
   guint n_intervals, next_interval;
   guint64 packets, lost;        /* since init */
 } MloFeedback;
