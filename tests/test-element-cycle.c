@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Up and down a hundred times: nothing leaks, nothing warns (a warning of any library ends the test). */
+#include <gio/gio.h>
+
+#include "element-helpers.h"
+
+#define N 100
+
+static const char *const launches[] = {
+  "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! mloptimizer name=o ! "
+      "x264enc tune=zerolatency speed-preset=ultrafast ! fakesink",
+  "videotestsrc is-live=true ! queue ! mloptimizer name=o ! vp8enc deadline=1 ! rtpvp8pay ! "
+      "application/x-rtp,extmap-1=(string)http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01 ! "
+      "rtpsession ! fakesink async=false",
+};
+
+static GstTracer *
+leaks_tracer (void)
+{
+  GList *tracers = gst_tracing_get_active_tracers ();
+  GstTracer *found = NULL;
+
+  for (GList * l = tracers; l; l = l->next) {
+    if (g_strcmp0 (G_OBJECT_TYPE_NAME (l->data), "GstLeaksTracer") == 0)
+      found = gst_object_ref (l->data);
+  }
+  g_list_free_full (tracers, gst_object_unref);
+  return found;
+}
+
+/* Objects more than when the tracking began. */
+static int
+count_created (GstTracer * tracer)
+{
+  g_autoptr (GstStructure) s = NULL;
+  const GValue *list;
+  guint n;
+
+  g_signal_emit_by_name (tracer, "activity-get-checkpoint", &s);
+  list = gst_structure_get_value (s, "objects-created-list");
+  n = gst_value_list_get_size (list);
+  list = gst_structure_get_value (s, "objects-removed-list");
+  g_test_message ("created %u, removed %u", n, gst_value_list_get_size (list));
+  return (int) n - (int) gst_value_list_get_size (list);
+}
+
+/* Descriptors and threads of this process. */
+static guint
+count_entries (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  guint n = 0;
+
+  while (dir && g_dir_read_name (dir))
+    n++;
+  return n;
+}
+
+static void
+cycle (const char *launch, guint times)
+{
+  Run *r = run_new (launch);
+
+  for (guint i = 0; i < times; i++) {
+    run_play (r);
+    /* Some end at once, some while frames and ticks flow. */
+    if (i % 3 == 0)
+      run_until (r, 0.08, NULL, NULL);
+    gst_element_set_state (r->pipeline, GST_STATE_NULL);
+  }
+  run_assert_clean (r, NULL);
+  run_free (r);
+}
+
+static void
+test_cycles (gconstpointer launch)
+{
+  GstTracer *tracer = leaks_tracer ();
+  guint files, threads;
+
+  g_assert_nonnull (tracer);
+  /* What is made once (classes, pools of threads) is made here. */
+  cycle (launch, 3);
+  files = count_entries ("/proc/self/fd");
+  threads = count_entries ("/proc/self/task");
+  g_signal_emit_by_name (tracer, "activity-start-tracking");
+  cycle (launch, N);
+  g_assert_cmpint (count_created (tracer), <=, 0);
+  g_signal_emit_by_name (tracer, "activity-stop-tracking");
+  g_assert_cmpuint (count_entries ("/proc/self/fd"), <=, files + 2);
+  /* GStreamer keeps idle threads in its pool. */
+  g_assert_cmpuint (count_entries ("/proc/self/task"), <=, threads + 4);
+  gst_object_unref (tracer);
+}
+
+/* The element alone, dropped in any state it may be in. */
+static void
+test_unused (void)
+{
+  GstTracer *tracer = leaks_tracer ();
+
+  for (guint i = 0; i < 22; i++) {
+    GstElement *e;
+    GstStructure *s = NULL;
+
+    /* The first two make what is made once. */
+    if (i == 2)
+      g_signal_emit_by_name (tracer, "activity-start-tracking");
+    e = gst_object_ref_sink (gst_element_factory_make ("mloptimizer", NULL));
+    g_object_get (e, "stats", &s, NULL);
+    gst_structure_free (s);
+    if (i % 2) {
+      gst_element_set_state (e, GST_STATE_PLAYING);
+      gst_element_set_state (e, GST_STATE_NULL);
+    }
+    gst_object_unref (e);
+  }
+  g_assert_cmpint (count_created (tracer), <=, 0);
+  g_signal_emit_by_name (tracer, "activity-stop-tracking");
+  gst_object_unref (tracer);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_setenv ("GST_TRACERS", "leaks", TRUE);
+  g_test_init (&argc, &argv, NULL);
+  gst_init (&argc, &argv);
+  g_test_add_func ("/cycle/unused", test_unused);
+  g_test_add_data_func ("/cycle/x264", launches[0], test_cycles);
+  g_test_add_data_func ("/cycle/rtp", launches[1], test_cycles);
+  return g_test_run ();
+}
