@@ -12,8 +12,6 @@
 #define H 240
 #define FPS 30
 
-GST_DEBUG_CATEGORY (gst_ml_optimizer_debug);
-
 typedef struct
 {
   const char *launch;           /* the encoder, set for a short run */
