@@ -8,7 +8,7 @@ input (const MloTrace * trace)
 {
   return (MloLabelInput) {
   .trace = trace,.horizon_s = 1.0,.min_kbps = 300.0,.max_kbps = 12000.0,.overhead = 1.037,.base_ms = 35.0,.fps =
-        60.0,.scale = 1.0,.pixels = 1280.0 * 720.0,.complexity = 0.5};
+        60.0,.scale = 1.0,.pixels = 1280.0 * 720.0,.complexity = 0.72};
 }
 
 /* On a steady link the label lies close below what it carries, at any rate. */

@@ -95,7 +95,7 @@ mlo_encoder_model_advance (MloEncoderModel * m, gint64 now_us)
     if (m->content_us >= m->cut_us) {
       m->cut = TRUE;
       m->cut_us = later (random, m->content_us, m->config.scene_cut_s);
-      m->scene = CLAMP (m->config.complexity + 0.15 * mlo_random_normal (random), 0.05, 0.95);
+      m->scene = CLAMP (m->config.complexity + 0.06 * mlo_random_normal (random), 0.05, 0.95);
     }
     if (m->content_us >= m->still_from_us) {
       m->still_to_us = m->still_from_us + (gint64) (1e6 * mlo_random_log_range (random, 1.0, 10.0));

@@ -7,7 +7,7 @@ const MloEnvConfig mlo_env_config_default = {
   .burst_length = 5.0,
   .feedback = MLO_FEEDBACK_TWCC,
   .source = {1280, 720, 60.0},
-  .complexity = 0.5,
+  .complexity = 0.72,             /* a game, as mlo_complexity measures it */
   .encode_ms = 5.0,
   .decode_ms = 3.0,
   .interval_us = 100000,
@@ -78,7 +78,7 @@ mlo_env_config_randomise (MloEnvConfig * config, MloTraceKind kind, MloRandom * 
     config->feedback_loss = mlo_random_log_range (random, 0.002, 0.1);
 
   config->source = sources[mlo_random_below (random, G_N_ELEMENTS (sources))];
-  config->complexity = mlo_random_range (random, 0.2, 0.8);
+  config->complexity = mlo_random_range (random, 0.55, 0.88);
   if (mlo_random_chance (random, 0.5))
     config->scene_cut_s = mlo_random_log_range (random, 2.0, 30.0);
   if (mlo_random_chance (random, 0.25))
