@@ -18,6 +18,7 @@ static const struct
   {"rule-ladder", MLO_CONTENDER_RULE_LADDER},
   {"no-predictor", MLO_CONTENDER_NO_PREDICTOR},
   {"guard", MLO_CONTENDER_GUARD},
+  {"label", MLO_CONTENDER_LABEL},
   {"gcc", MLO_CONTENDER_GCC},
   {"omniscient", MLO_CONTENDER_OMNISCIENT},
   {"omniscient-mean", MLO_CONTENDER_OMNISCIENT_MEAN},
@@ -84,9 +85,24 @@ mlo_contender_needs_optimizer (const MloContender * c)
   return c->kind == MLO_CONTENDER_OURS || c->kind == MLO_CONTENDER_NO_PREDICTOR;
 }
 
+/* What the label needs, which a policy does not know. */
+typedef struct
+{
+  MloEnv *env;
+  double horizon_s;
+} Oracle;
+
+static double
+predict_label (gpointer user_data, const MloSample * sample, double predicted_kbps)
+{
+  const Oracle *o = user_data;
+
+  return mlo_env_label_kbps (o->env, o->horizon_s);
+}
+
 /* @controller: (out): ours, NULL where it is a baseline. */
 static MloPolicy *
-make_policy (const MloRun * run, MloController ** controller)
+make_policy (const MloRun * run, Oracle * oracle, MloController ** controller)
 {
   const MloContender *c = run->contender;
   const MloLimits *limits = &run->config->limits;
@@ -111,7 +127,12 @@ make_policy (const MloRun * run, MloController ** controller)
   config.interval_us = run->config->interval_us;
   config.predictor = mlo_contender_needs_predictor (c) ? run->predictor : NULL;
   config.optimizer = mlo_contender_needs_optimizer (c) ? run->optimizer : NULL;
-  config.rule_ladder = c->kind == MLO_CONTENDER_GUARD || c->kind == MLO_CONTENDER_RULE_LADDER;
+  config.rule_ladder = c->kind == MLO_CONTENDER_GUARD || c->kind == MLO_CONTENDER_RULE_LADDER
+      || c->kind == MLO_CONTENDER_LABEL;
+  if (c->kind == MLO_CONTENDER_LABEL) {
+    config.predict = predict_label;
+    config.user_data = oracle;
+  }
   *controller = mlo_controller_new (&config);
   return mlo_controller_policy (*controller);
 }
@@ -121,8 +142,9 @@ mlo_run (const MloRun * run, MloRunOutcome * out)
 {
   const MloLimits *limits = &run->config->limits;
   g_autoptr (MloEnv) env = mlo_env_new (run->config, run->trace, run->seed);
+  Oracle oracle = { env, run->label_horizon_s > 0.0 ? run->label_horizon_s : 1.0 };
   MloController *controller;
-  g_autoptr (MloPolicy) policy = make_policy (run, &controller);
+  g_autoptr (MloPolicy) policy = make_policy (run, &oracle, &controller);
   guint n = (guint) lrint (run->seconds * G_USEC_PER_SEC / (double) run->config->interval_us);
   guint second = (guint) MAX (1, G_USEC_PER_SEC / run->config->interval_us);
 
