@@ -134,7 +134,7 @@ static const Row rows[] = {
   {{{10, 8, 1}, {3, {8, 6, 5, 1}, NN_OUTPUT_SIGMOID}}, 7, 3, NN_LAST_STEP, FALSE},
   {{{10, 8, 2}, {3, {8, 6, 5, 1}, NN_OUTPUT_SIGMOID}}, 5, 4, NN_EVERY_STEP, TRUE},
   {{{3, 5, 4}, {1, {5, 2}, NN_OUTPUT_LINEAR}}, 4, 2, NN_EVERY_STEP, FALSE},
-  {{{10, 17, 2}, {2, {17, 9, 3}, NN_OUTPUT_LINEAR}}, 2, 9, NN_LAST_STEP, TRUE},
+  {{{10, 11, 2}, {2, {11, 9, 3}, NN_OUTPUT_LINEAR}}, 2, 9, NN_LAST_STEP, TRUE},
   {{{1, 1, 1}, {1, {1, 1}, NN_OUTPUT_SIGMOID}}, 1, 1, NN_EVERY_STEP, TRUE},
 };
 

@@ -279,7 +279,7 @@ nn_recurrent_backward (const NnRecurrent * n, const float *params, int steps, in
   const size_t head = nn_lstm_parameters (lstm);
   const TapeRest rest = tape_rest (n, steps, batch, out, tape);
   const LayerTape top = layer_tape (lstm, steps, batch, lstm->layers - 1, tape);
-  float *dh = rest.dh, *below = rest.dh_below;
+  float *dh = rest.dh, *below = rest.dh_below, *bias = rest.dc + row;   /* bias (4H) */
 
   if (out == NN_LAST_STEP) {
     memset (dh, 0, last * sizeof *dh);
@@ -291,6 +291,8 @@ nn_recurrent_backward (const NnRecurrent * n, const float *params, int steps, in
     const LayerTape t = layer_tape (lstm, steps, batch, l, tape);
     const int in = l ? h : lstm->input;
     const float *input = l ? layer_tape (lstm, steps, batch, l - 1, tape).h + row : x;
+    float *b_ih = grad + nn_lstm_offset (lstm, l, NN_LSTM_BIAS_IH);
+    float *b_hh = grad + nn_lstm_offset (lstm, l, NN_LSTM_BIAS_HH);
 
     memset (rest.dc, 0, row * sizeof *rest.dc);
     ops->pack (4 * h, h, params + nn_lstm_offset (lstm, l, NN_LSTM_WEIGHT_HH), (size_t) h, 1, rest.packed);
@@ -311,8 +313,12 @@ nn_recurrent_backward (const NnRecurrent * n, const float *params, int steps, in
     ops->gemm_tn (4 * h, h, steps * batch, t.gates, t.h, grad + nn_lstm_offset (lstm, l, NN_LSTM_WEIGHT_HH),
         rest.packed);
     /* Both biases enter z alike. */
-    add_column_sums (steps * batch, 4 * h, t.gates, grad + nn_lstm_offset (lstm, l, NN_LSTM_BIAS_IH));
-    add_column_sums (steps * batch, 4 * h, t.gates, grad + nn_lstm_offset (lstm, l, NN_LSTM_BIAS_HH));
+    memset (bias, 0, 4 * (size_t) h * sizeof *bias);
+    add_column_sums (steps * batch, 4 * h, t.gates, bias);
+    for (int i = 0; i < 4 * h; i++) {
+      b_ih[i] += bias[i];
+      b_hh[i] += bias[i];
+    }
     if (l > 0) {
       float *swap = dh;
 
@@ -381,11 +387,16 @@ nn_loss_quantile (size_t n, const float *y, const float *target, const float *we
 double
 nn_norm (size_t n, const float *v)
 {
-  double sum = 0.0;
+  /* Eight sums, as one would wait for each addition. */
+  double sums[8] = { 0.0 };
+  size_t i = 0;
 
-  for (size_t i = 0; i < n; i++)
-    sum += (double) v[i] * (double) v[i];
-  return sqrt (sum);
+  for (; i + 8 <= n; i += 8)
+    for (size_t k = 0; k < 8; k++)
+      sums[k] += (double) v[i + k] * (double) v[i + k];
+  for (; i < n; i++)
+    sums[0] += (double) v[i] * (double) v[i];
+  return sqrt (((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7])));
 }
 
 double

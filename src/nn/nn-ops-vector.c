@@ -163,12 +163,27 @@ add_sums (vf * a, float *y)
 
 #endif
 
+/* Ones in the first @n lanes. */
+INLINE vi
+mask_part (int n)
+{
+  int t[NN_LANES] = { 0 };
+  vi v;
+
+  for (int i = 0; i < n; i++)
+    t[i] = -1;
+  memcpy (&v, t, sizeof v);
+  return v;
+}
+
 static void
 matvec (int rows, int cols, const float *w, const float *x, float *y)
 {
   const size_t ld = (size_t) cols;
+  const float *end = w + (size_t) rows * ld;
   const int whole = cols / NN_LANES * NN_LANES, rest = cols - whole;
   const vf x_rest = load_part (x + whole, rest);
+  const vi mask = mask_part (rest);
   int r = 0;
 
   for (; r + 8 <= rows; r += 8, w += 8 * ld) {
@@ -182,8 +197,12 @@ matvec (int rows, int cols, const float *w, const float *x, float *y)
       UNROLL for (int i = 0; i < 8; i++)
         acc[i] += load (w + (size_t) i * ld + j) * v;
     }
-    if (rest) {
+    /* What a row's last vector reads of the next row is masked out; only the matrix's end needs care. */
+    if (rest && end - (w + 7 * ld + whole) >= NN_LANES) {
       UNROLL for (int i = 0; i < 8; i++)
+        acc[i] += (vf) ((vi) load (w + (size_t) i * ld + whole) & mask) * x_rest;
+    } else if (rest) {
+      for (int i = 0; i < 8; i++)
         acc[i] += load_part (w + (size_t) i * ld + whole, rest) * x_rest;
     }
     add_sums (acc, y + r);
