@@ -46,10 +46,15 @@ double mlo_qoe_mos (double r);
 
 /**
  * mlo_qoe_psnr_db:
- * Luma PSNR (dB, against the source at source size) that x264 reaches, from a table fitted to real
- * encodes of moving game-like content (qoe/psnr-surface). @bitrate_kbps at @fps frames a second;
- * @scale: coded height over source height, in (0, 1]; @pixels: source width x height;
- * @complexity 0..1 as mlo_complexity gives it.
+ * Luma PSNR (dB, 8..60, against the source at source size) that x264 (superfast, zerolatency) reaches:
+ * a surface fitted to 1062 encodes of moving game-like scenes, RMS error 1.6 dB (psnr-surface/README.md).
+ * @bitrate_kbps at @fps frames a second; @scale: coded height over source height, in (0, 1]; @pixels:
+ * source width x height; @complexity 0..1 as mlo_complexity gives it (the scenes: 0.65..0.85; outside
+ * it is extrapolated). Rises with the bitrate; nonsense is clipped, never an error. RT safe.
+ *
+ * Best size and frame rate of a 1280x720 source by R, mean of the encodes of nine clips, 60 ms delay:
+ * 240p60 to 400 kbit/s, 360p60 at 800, 720p30 at 1600, 720p30..60 (within a point) at 3200, 720p60 from
+ * 6400 on. Below 1 Mbit/s the smaller picture pays, not the lower frame rate.
  */
 double mlo_qoe_psnr_db (double bitrate_kbps, double fps, double scale, double pixels, double complexity);
 
