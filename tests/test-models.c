@@ -288,7 +288,7 @@ static const struct
   {NULL, NULL, "lstm.weight_ih_l0", DROP, MLO_ERROR_MISSING, "lstm.weight_ih_l0"},
   {NULL, NULL, "lstm.weight_hh_l0", DROP, MLO_ERROR_MISSING, "lstm.weight_hh_l0"},
   {NULL, NULL, "lstm.bias_hh_l1", DROP, MLO_ERROR_MISSING, "lstm.bias_hh_l1"},
-  {NULL, NULL, "lstm.weight_ih_l1", DROP, MLO_ERROR_SHAPE, "tensors"},
+  {NULL, NULL, "lstm.weight_ih_l1", DROP, MLO_ERROR_SHAPE, "_l1' has no place"},
   {NULL, NULL, "fc.3.bias", RENAME, MLO_ERROR_MISSING, "fc.3.bias"},
   {NULL, NULL, "lstm.weight_hh_l0", FLATTEN, MLO_ERROR_SHAPE, "lstm.weight_hh_l0"},
   {NULL, NULL, "lstm.weight_hh_l1", FLATTEN, MLO_ERROR_SHAPE, "lstm.weight_hh_l1"},

@@ -153,10 +153,33 @@ lstm_tensor (const NnLstm * n, int layer, guint k, char **name, int *rows, int *
       lstm_tensors[k].tensor == NN_LSTM_WEIGHT_HH ? n->hidden : 0;
 }
 
+/* (transfer full) */
+static MloTensorFile *
+to_file (const MloBitratePredictor * p, const char *training)
+{
+  MloTensorFile *f = mlo_tensorfile_new ();
+
+  mlo_model_write_metadata (f, KIND, &p->config.scaling, training);
+  mlo_model_write_number (f, "min_bitrate_kbps", p->config.min_kbps);
+  mlo_model_write_number (f, "max_bitrate_kbps", p->config.max_kbps);
+  mlo_model_write_number (f, "interval_ms", p->config.interval_ms);
+  mlo_tensorfile_set_metadata (f, "form", form_names[p->config.form]);
+  for (int l = 0; l < p->net.lstm.layers; l++)
+    for (guint k = 0; k < G_N_ELEMENTS (lstm_tensors); k++) {
+      g_autofree char *name = NULL;
+      int rows, columns;
+
+      lstm_tensor (&p->net.lstm, l, k, &name, &rows, &columns);
+      mlo_model_add (f, name, rows, columns, p->params + nn_lstm_offset (&p->net.lstm, l, lstm_tensors[k].tensor));
+    }
+  mlo_model_add_dense (f, "fc.", head_positions, &p->net.head, p->params + nn_lstm_parameters (&p->net.lstm));
+  return f;
+}
+
 MloBitratePredictor *
 mlo_bitrate_predictor_load (const char *path, GError ** error)
 {
-  g_autoptr (MloTensorFile) f = mlo_tensorfile_load (path, error);
+  g_autoptr (MloTensorFile) f = mlo_tensorfile_load (path, error), own = NULL;
   g_autoptr (MloBitratePredictor) p = NULL;
   MloPredictorConfig config = { 0 };
 
@@ -173,9 +196,10 @@ mlo_bitrate_predictor_load (const char *path, GError ** error)
               p->params + nn_lstm_offset (&p->net.lstm, l, lstm_tensors[k].tensor), error))
         return NULL;
     }
+  own = to_file (p, NULL);
   if (!mlo_model_bind_dense (path, f, "fc.", head_positions, &p->net.head,
           p->params + nn_lstm_parameters (&p->net.lstm), error)
-      || !mlo_model_check_size (path, f, 4 * config.layers + 6, error))
+      || !mlo_model_check_names (path, f, own, error))
     return NULL;
   return g_steal_pointer (&p);
 }
@@ -183,7 +207,7 @@ mlo_bitrate_predictor_load (const char *path, GError ** error)
 gboolean
 mlo_bitrate_predictor_save (const MloBitratePredictor * p, const char *path, const char *training, GError ** error)
 {
-  g_autoptr (MloTensorFile) f = mlo_tensorfile_new ();
+  g_autoptr (MloTensorFile) f = NULL;
 
   for (gsize i = 0; i < p->n_params; i++)
     if (!isfinite (p->params[i])) {
@@ -191,20 +215,7 @@ mlo_bitrate_predictor_save (const MloBitratePredictor * p, const char *path, con
           " is not finite", path, i);
       return FALSE;
     }
-  mlo_model_write_metadata (f, KIND, &p->config.scaling, training);
-  mlo_model_write_number (f, "min_bitrate_kbps", p->config.min_kbps);
-  mlo_model_write_number (f, "max_bitrate_kbps", p->config.max_kbps);
-  mlo_model_write_number (f, "interval_ms", p->config.interval_ms);
-  mlo_tensorfile_set_metadata (f, "form", form_names[p->config.form]);
-  for (int l = 0; l < p->net.lstm.layers; l++)
-    for (guint k = 0; k < G_N_ELEMENTS (lstm_tensors); k++) {
-      g_autofree char *name = NULL;
-      int rows, columns;
-
-      lstm_tensor (&p->net.lstm, l, k, &name, &rows, &columns);
-      mlo_model_add (f, name, rows, columns, p->params + nn_lstm_offset (&p->net.lstm, l, lstm_tensors[k].tensor));
-    }
-  mlo_model_add_dense (f, "fc.", head_positions, &p->net.head, p->params + nn_lstm_parameters (&p->net.lstm));
+  f = to_file (p, training);
   return mlo_tensorfile_save (f, path, error);
 }
 

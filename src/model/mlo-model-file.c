@@ -171,13 +171,17 @@ mlo_model_add_dense (MloTensorFile * f, const char *prefix, const int *positions
 }
 
 gboolean
-mlo_model_check_size (const char *path, const MloTensorFile * f, guint n, GError ** error)
+mlo_model_check_names (const char *path, const MloTensorFile * f, const MloTensorFile * own, GError ** error)
 {
-  if (mlo_tensorfile_size (f) == n)
-    return TRUE;
-  g_set_error (error, MLO_ERROR, MLO_ERROR_SHAPE, "%s: %u tensors, this network has %u", path,
-      mlo_tensorfile_size (f), n);
-  return FALSE;
+  for (guint i = 0; i < mlo_tensorfile_size (f); i++) {
+    const char *name = mlo_tensorfile_get (f, i)->name;
+
+    if (!mlo_tensorfile_find (own, name)) {
+      g_set_error (error, MLO_ERROR, MLO_ERROR_SHAPE, "%s: tensor '%s' has no place in this network", path, name);
+      return FALSE;
+    }
+  }
+  return TRUE;
 }
 
 void

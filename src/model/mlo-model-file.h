@@ -44,8 +44,8 @@ void mlo_model_add (MloTensorFile * f, const char *name, int rows, int columns, 
 void mlo_model_add_dense (MloTensorFile * f, const char *prefix, const int *positions, const NnDense * net,
     const float *params);
 
-/* Whether the file has only the tensors that were bound, which are @n. */
-gboolean mlo_model_check_size (const char *path, const MloTensorFile * f, guint n, GError ** error);
+/* Whether the file has no tensor but those that @own, as we would write it, has. */
+gboolean mlo_model_check_names (const char *path, const MloTensorFile * f, const MloTensorFile * own, GError ** error);
 
 /* As PyTorch initialises Linear: weights and bias uniform in +-1/sqrt(inputs). */
 void mlo_model_init_dense (const NnDense * net, float *params, MloRandom * random);

@@ -52,18 +52,30 @@ mlo_quality_optimizer_free (MloQualityOptimizer * q)
   g_free (q);
 }
 
+/* (transfer full) */
+static MloTensorFile *
+to_file (const MloQualityOptimizer * q, const char *training)
+{
+  MloTensorFile *f = mlo_tensorfile_new ();
+
+  mlo_model_write_metadata (f, KIND, &q->config.scaling, training);
+  mlo_model_add_dense (f, "", positions, &net, q->params);
+  return f;
+}
+
 MloQualityOptimizer *
 mlo_quality_optimizer_load (const char *path, GError ** error)
 {
-  g_autoptr (MloTensorFile) f = mlo_tensorfile_load (path, error);
+  g_autoptr (MloTensorFile) f = mlo_tensorfile_load (path, error), own = NULL;
   g_autoptr (MloQualityOptimizer) q = NULL;
   MloOptimizerConfig config = { 0 };
 
   if (!f || !mlo_model_read_metadata (path, f, KIND, &config.scaling, error))
     return NULL;
   q = allocate (&config);
+  own = to_file (q, NULL);
   if (!mlo_model_bind_dense (path, f, "", positions, &net, q->params, error)
-      || !mlo_model_check_size (path, f, 8, error))
+      || !mlo_model_check_names (path, f, own, error))
     return NULL;
   return g_steal_pointer (&q);
 }
@@ -71,7 +83,7 @@ mlo_quality_optimizer_load (const char *path, GError ** error)
 gboolean
 mlo_quality_optimizer_save (const MloQualityOptimizer * q, const char *path, const char *training, GError ** error)
 {
-  g_autoptr (MloTensorFile) f = mlo_tensorfile_new ();
+  g_autoptr (MloTensorFile) f = NULL;
 
   for (gsize i = 0; i < q->n_params; i++)
     if (!isfinite (q->params[i])) {
@@ -79,8 +91,7 @@ mlo_quality_optimizer_save (const MloQualityOptimizer * q, const char *path, con
           " is not finite", path, i);
       return FALSE;
     }
-  mlo_model_write_metadata (f, KIND, &q->config.scaling, training);
-  mlo_model_add_dense (f, "", positions, &net, q->params);
+  f = to_file (q, training);
   return mlo_tensorfile_save (f, path, error);
 }
 

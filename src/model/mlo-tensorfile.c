@@ -94,8 +94,9 @@ mlo_tensorfile_metadata_keys (const MloTensorFile * f)
   return (char **) g_ptr_array_free (copy, FALSE);
 }
 
-void
-mlo_tensorfile_add (MloTensorFile * f, const char *name, guint n_dims, const gsize * dims, const float *data)
+/* With room for the product of @dims, not filled. */
+static MloTensor *
+add_room (MloTensorFile * f, const char *name, guint n_dims, const gsize * dims)
 {
   MloTensor *t = g_new0 (MloTensor, 1);
 
@@ -107,8 +108,18 @@ mlo_tensorfile_add (MloTensorFile * f, const char *name, guint n_dims, const gsi
     t->dims[i] = dims[i];
     t->count *= dims[i];
   }
-  t->data = g_memdup2 (data, t->count * sizeof *data);
+  t->data = g_new (float, t->count);
   g_ptr_array_add (f->tensors, t);
+  return t;
+}
+
+void
+mlo_tensorfile_add (MloTensorFile * f, const char *name, guint n_dims, const gsize * dims, const float *data)
+{
+  MloTensor *t = add_room (f, name, n_dims, dims);
+
+  if (t->count > 0)
+    memcpy (t->data, data, t->count * sizeof *data);
 }
 
 void
@@ -382,17 +393,16 @@ read_tensors (MloTensorFile * f, const char *where, GArray * entries, const guin
   }
   for (guint i = 0; i < entries->len; i++) {
     const Entry *e = &g_array_index (entries, Entry, i);
-    g_autofree float *values = g_new (float, e->count);
+    MloTensor *t = add_room (f, e->name, e->n_dims, e->dims);
 
     for (gsize k = 0; k < e->count; k++) {
-      values[k] = read_number (e->type, data + e->begin + k * types[e->type].bytes);
-      if (!isfinite (values[k])) {
+      t->data[k] = read_number (e->type, data + e->begin + k * types[e->type].bytes);
+      if (!isfinite (t->data[k])) {
         g_set_error (error, MLO_ERROR, MLO_ERROR_NOT_FINITE, "%s: tensor '%s': number %" G_GSIZE_FORMAT
             " is not finite", where, e->name, k);
         return FALSE;
       }
     }
-    mlo_tensorfile_add (f, e->name, e->n_dims, e->dims, values);
   }
   return TRUE;
 }
