@@ -108,6 +108,13 @@ find_path (GstMloControl * c, gint64 now_us)
 /* --- what came in --- */
 
 static void
+hand_on (GstMloControl * c, gint64 now_us, guint n)
+{
+  gst_mlo_packets_share_send_time (c->batch, n);
+  mlo_controller_on_packets (c->controller, now_us, c->batch, n);
+}
+
+static void
 drain (GstMloControl * c)
 {
   guint n_batch = 0, n;
@@ -118,12 +125,15 @@ drain (GstMloControl * c)
       const GstMloRecord *r = &c->records[i];
       gboolean packet = r->kind == GST_MLO_RECORD_PACKET || r->kind == GST_MLO_RECORD_REPORT_END;
 
+      GST_LOG_OBJECT (c->element, "%s: send %" G_GINT64_FORMAT " arrival %" G_GINT64_FORMAT " us, %u bytes, seqnum %u%s",
+          packet ? "packet" : "frame", r->packet.send_us, r->packet.arrival_us, r->packet.size, r->packet.seqnum,
+          r->packet.lost ? ", lost" : "");
       if (packet) {
         c->batch[n_batch++] = r->packet;
         batch_us = r->now_us;
       }
       if (n_batch > 0 && (r->kind != GST_MLO_RECORD_PACKET || n_batch == BATCH)) {
-        mlo_controller_on_packets (c->controller, batch_us, c->batch, n_batch);
+        hand_on (c, batch_us, n_batch);
         n_batch = 0;
       }
       if (!packet)
@@ -131,7 +141,7 @@ drain (GstMloControl * c)
     }
   }
   if (n_batch > 0)
-    mlo_controller_on_packets (c->controller, batch_us, c->batch, n_batch);
+    hand_on (c, batch_us, n_batch);
 }
 
 static void

@@ -18,8 +18,9 @@
  *
  * The sender:
  * |[
- * gst-launch-1.0 rtpbin name=r rtp-profile=avpf videotestsrc is-live=true pattern=zone-plate kx2=20 ky2=20 kt=1 ! video/x-raw,width=1280,height=720,framerate=60/1 ! mloptimizer max-bitrate=12000000 ! x264enc tune=zerolatency speed-preset=superfast key-int-max=600 ! rtph264pay config-interval=-1 ! application/x-rtp,payload=96,extmap-1=http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01 ! r.send_rtp_sink_0 r.send_rtp_src_0 ! udpsink host=127.0.0.1 port=5000 r.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=5001 sync=false async=false udpsrc port=5002 ! r.recv_rtcp_sink_0
+ * gst-launch-1.0 rtpbin name=r rtp-profile=avpf videotestsrc is-live=true pattern=zone-plate kx2=20 ky2=20 kt=1 ! video/x-raw,width=1280,height=720,framerate=60/1 ! mloptimizer max-bitrate=12000000 ! x264enc tune=zerolatency speed-preset=superfast key-int-max=600 ! rtph264pay config-interval=-1 ! application/x-rtp,payload=96,extmap-1=http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01 ! r.send_rtp_sink_0 r.send_rtp_src_0 ! udpsink host=127.0.0.1 port=5000 sync=false r.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=5001 sync=false async=false udpsrc port=5002 ! r.recv_rtcp_sink_0
  * ]|
+ * The network sink has sync=false: waiting for the clock there only delays frames that are late already.
  * Its receiver; the two rtpsession settings let feedback come every frame:
  * |[
  * gst-launch-1.0 rtpbin name=r latency=50 rtpsession0::rtcp-min-interval=20000000 rtpsession0::rtcp-fraction=20000 udpsrc port=5000 caps="application/x-rtp,media=video,clock-rate=90000,encoding-name=H264,payload=96,extmap-1=http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01" ! r.recv_rtp_sink_0 r. ! rtph264depay ! avdec_h264 ! autovideosink udpsrc port=5001 ! r.recv_rtcp_sink_0 r.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=5002 sync=false async=false

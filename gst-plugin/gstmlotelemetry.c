@@ -565,6 +565,34 @@ gst_mlo_telemetry_message (GstBus * bus, GstMessage * message, gpointer telemetr
   }
 }
 
+/* A gap no pacer below 50 Mbit/s would leave, the longest such burst, and what announces a frame (access
+ * unit delimiter, parameter sets). */
+#define BURST_GAP_US 200
+#define BURST_US 5000
+#define ANNOUNCE_BYTES 128
+#define ANNOUNCE_US 100000
+
+void
+gst_mlo_packets_share_send_time (MloPacket * p, guint n)
+{
+  for (guint i = 0, next; i < n; i = next) {
+    guint64 bytes = p[i].size;
+    gint64 send_us = p[i].send_us;
+
+    for (next = i + 1; next < n; next++) {
+      gint64 gap_us = p[next].send_us - p[next - 1].send_us;
+
+      if (gap_us < 0 || gap_us > BURST_GAP_US || p[next].send_us - send_us > BURST_US)
+        break;
+      bytes += p[next].size;
+    }
+    if (bytes <= ANNOUNCE_BYTES && next < n && p[next].send_us > send_us && p[next].send_us - send_us < ANNOUNCE_US)
+      send_us = p[next].send_us;
+    for (guint k = i; k < next; k++)
+      p[k].send_us = send_us;
+  }
+}
+
 /* --- control thread --- */
 
 guint

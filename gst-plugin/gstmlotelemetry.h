@@ -96,6 +96,15 @@ void gst_mlo_telemetry_message (GstBus * bus, GstMessage * message, gpointer tel
 /* Something else wants the control thread (a receiver report). */
 void gst_mlo_telemetry_wake (GstMloTelemetry * t);
 
+/**
+ * gst_mlo_packets_share_send_time:
+ * Gives the packets of a burst one send time. rtpsession stamps each NAL unit's packets by
+ * themselves, some 20 us apart; and where the network sink waits for its clock (sync=true) it holds the
+ * first of a frame, a few bytes that announce it, while the stamp is already on: those belong to the burst
+ * that follows. @packets: of one report, in the order they were sent.
+ */
+void gst_mlo_packets_share_send_time (MloPacket * packets, guint n);
+
 /* Control thread. */
 /* Moves at most @max records out; returns how many. */
 guint gst_mlo_telemetry_take (GstMloTelemetry * t, GstMloRecord * records, guint max);

@@ -295,6 +295,35 @@ test_told (void)
   g_assert_false (mlo_sample_has (&s, MLO_FIELD_QUALITY_SCORE));
 }
 
+/* As rtpsession stamped them behind x264enc: delimiter, wait for the clock, three slices. */
+static void
+test_bursts (void)
+{
+  static const struct
+  {
+    gint64 send_us;
+    guint32 size;
+    gint64 shared_us;
+  } cases[] = {
+    {184633, 2, 198518}, {198518, 1388, 198518}, {198540, 1388, 198518}, {198549, 689, 198518}, {198569, 1388, 198518},
+    {201081, 2, 215285}, {215285, 1388, 215285}, {215326, 974, 215285},
+    /* Paced: each its own. */
+    {231850, 1388, 231850}, {232250, 1388, 232250}, {232650, 1388, 232650},
+    /* A clock that goes back, small packets that announce nothing near. */
+    {200000, 1388, 200000}, {300000, 20, 300000}, {500000, 20, 500000},
+  };
+  MloPacket p[G_N_ELEMENTS (cases)] = { 0 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    p[i].send_us = cases[i].send_us;
+    p[i].size = cases[i].size;
+  }
+  gst_mlo_packets_share_send_time (p, G_N_ELEMENTS (cases));
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    g_assert_cmpint (p[i].send_us, ==, cases[i].shared_us);
+  gst_mlo_packets_share_send_time (p, 0);
+}
+
 static void
 test_gate (void)
 {
@@ -334,6 +363,7 @@ main (int argc, char **argv)
   g_test_add_func ("/telemetry/formats", test_formats);
   g_test_add_func ("/telemetry/encoder-window", test_encoder_window);
   g_test_add_func ("/telemetry/told", test_told);
+  g_test_add_func ("/telemetry/bursts", test_bursts);
   g_test_add_func ("/telemetry/gate", test_gate);
   return g_test_run ();
 }
