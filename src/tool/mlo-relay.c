@@ -462,7 +462,9 @@ mlo_relay_run (MloRelay * r, gint64 duration_us, GError ** error)
       }
       due_us = MIN (due_us, next_report_us);
     }
-    wait_us = CLAMP (due_us - clock_us (CLOCK_MONOTONIC), 0, G_USEC_PER_SEC);
+    /* CLAMP evaluates its argument three times, and the clock goes on between. */
+    wait_us = due_us - clock_us (CLOCK_MONOTONIC);
+    wait_us = CLAMP (wait_us, 0, G_USEC_PER_SEC);
     timeout.tv_sec = wait_us / G_USEC_PER_SEC;
     timeout.tv_nsec = wait_us % G_USEC_PER_SEC * 1000;
     if (ppoll (fds, n_fds, &timeout, NULL) < 0) {
