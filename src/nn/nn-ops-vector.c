@@ -221,6 +221,36 @@ matvec (int rows, int cols, const float *w, const float *x, float *y)
   }
 }
 
+/* to (8 rows, @to_row apart) = the transpose of from (8 rows, @from_row apart) */
+INLINE void
+transpose8 (const float *from, size_t from_row, float *to, size_t to_row)
+{
+#if NN_LANES >= 8
+  v8 r[8], t[8];
+
+  UNROLL for (size_t i = 0; i < 8; i++)
+    r[i] = *(const v8_any *) (from + i * from_row);
+  UNROLL for (int i = 0; i < 8; i += 2) {
+    t[i] = __builtin_shufflevector (r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    t[i + 1] = __builtin_shufflevector (r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  UNROLL for (int i = 0; i < 8; i += 4) {
+    r[i] = __builtin_shufflevector (t[i], t[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+    r[i + 1] = __builtin_shufflevector (t[i], t[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    r[i + 2] = __builtin_shufflevector (t[i + 1], t[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+    r[i + 3] = __builtin_shufflevector (t[i + 1], t[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  UNROLL for (size_t i = 0; i < 4; i++) {
+    *(v8_any *) (to + i * to_row) = __builtin_shufflevector (r[i], r[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    *(v8_any *) (to + (i + 4) * to_row) = __builtin_shufflevector (r[i], r[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+#else
+  for (size_t i = 0; i < 8; i++)
+    for (size_t j = 0; j < 8; j++)
+      to[j * to_row + i] = from[i * from_row + j];
+#endif
+}
+
 /* Packed: panel after panel of TILE columns, in each the k rows one after the other, missing columns 0. */
 static void
 pack (int k, int n, const float *b, size_t row, size_t column, float *packed)
@@ -235,20 +265,15 @@ pack (int k, int n, const float *b, size_t row, size_t column, float *packed)
       for (int i = 0; i < k; i++)
         memcpy (packed + (size_t) i * TILE, from + (size_t) i * row, (size_t) width * sizeof *packed);
     } else {
-      int i = 0;
+      const int whole_k = k / 8 * 8, whole = width / 8 * 8;
 
-      /* Eight rows at a time, so that each line read is used while it is there. */
-      for (; i + 8 <= k; i += 8)
-        for (int j = 0; j < width; j++) {
-          const float *q = from + (size_t) j * column + (size_t) i * row;
-          float *d = packed + (size_t) i * TILE + j;
-
-          UNROLL for (int u = 0; u < 8; u++)
-            d[u * TILE] = q[(size_t) u * row];
-        }
-      for (; i < k; i++)
-        for (int j = 0; j < width; j++)
-          packed[(size_t) i * TILE + (size_t) j] = from[(size_t) i * row + (size_t) j * column];
+      /* The caller's columns stand in rows here: row == 1. */
+      for (int j = 0; j < whole; j += 8)
+        for (int i = 0; i < whole_k; i += 8)
+          transpose8 (from + (size_t) j * column + i, column, packed + (size_t) i * TILE + j, TILE);
+      for (int j = 0; j < width; j++)
+        for (int i = j < whole ? whole_k : 0; i < k; i++)
+          packed[i * TILE + j] = from[(size_t) j * column + (size_t) i];
     }
   }
 }
