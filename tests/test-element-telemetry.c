@@ -15,8 +15,8 @@ add_packet (GValueArray * array, guint seqnum, guint64 local, guint64 remote, gu
 
   g_value_init (&v, GST_TYPE_STRUCTURE);
   g_value_take_boxed (&v, gst_structure_new ("RTPTWCCPacket", "seqnum", G_TYPE_UINT, seqnum, "local-ts", G_TYPE_UINT64,
-          local, "remote-ts", G_TYPE_UINT64, remote, "payload-type", G_TYPE_UCHAR, 96, "size", G_TYPE_UINT, size, "lost",
-          G_TYPE_BOOLEAN, lost, NULL));
+          local, "remote-ts", G_TYPE_UINT64, remote, "payload-type", G_TYPE_UCHAR, 96, "size", G_TYPE_UINT, size,
+          "lost", G_TYPE_BOOLEAN, lost, NULL));
   g_value_array_append (array, &v);
   g_value_unset (&v);
 }
@@ -328,7 +328,8 @@ static void
 test_gate (void)
 {
   static const int rates[][3] = { {60, 30, 30}, {60, 45, 45}, {60, 20, 20}, {60, 15, 15}, {60, 60, 60}, {30, 45, 30},
-  {144, 60, 60}, {50, 37, 37} };
+  {144, 60, 60}, {50, 37, 37}
+  };
   GstMloActuator a;
   MloRandom random;
 

@@ -6,7 +6,7 @@
 static void
 square (gpointer data, guint index)
 {
-  ((guint64 *) data)[index] += (guint64) index * index;
+  ((guint64 *) data)[index] += (guint64) index *index;
 }
 
 /* Every piece once, whatever the number of threads and of pieces, many times in a row. */

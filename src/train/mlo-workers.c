@@ -16,7 +16,7 @@ struct _MloWorkers
 
 /* Takes pieces until none is left. Called and returns with the lock held. */
 static void
-take_pieces (MloWorkers *w)
+take_pieces (MloWorkers * w)
 {
   while (w->next < w->count) {
     guint i = w->next++;
@@ -63,7 +63,7 @@ mlo_workers_new (guint n)
 }
 
 void
-mlo_workers_free (MloWorkers *w)
+mlo_workers_free (MloWorkers * w)
 {
   if (!w)
     return;
@@ -81,7 +81,7 @@ mlo_workers_free (MloWorkers *w)
 }
 
 void
-mlo_workers_run (MloWorkers *w, guint count, MloWorkFunc func, gpointer user_data)
+mlo_workers_run (MloWorkers * w, guint count, MloWorkFunc func, gpointer user_data)
 {
   g_mutex_lock (&w->lock);
   w->func = func;
