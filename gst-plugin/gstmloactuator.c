@@ -12,7 +12,7 @@
 #define GOOD_PERIODS 20         /* until a deaf encoder is believed again */
 #define LEAST_CORRECTION 0.35
 #define CORRECTION_STEP 0.7     /* at most at a time */
-#define CORRECTION_RETURN 1.02
+#define UNDER 0.95              /* less than this: it is told less than it needs to be */
 
 void
 gst_mlo_actuator_init (GstMloActuator * a, GstElement * filter, GstPad * src, GstMloTelemetry * telemetry)
@@ -238,10 +238,10 @@ judge (GstMloActuator * a, double ratio)
   a->over = ratio > OVER ? a->over + 1 : 0;
   a->far_over = ratio > FAR_OVER ? a->far_over + 1 : 0;
   a->good = ratio <= OVER ? a->good + 1 : 0;
-  if (a->over >= 2)
+  if (a->over >= 2 && !a->encoder.info->exact)
     a->correction = MAX (a->correction * MAX (1.0 / ratio, CORRECTION_STEP), LEAST_CORRECTION);
-  else if (ratio < 0.97)
-    a->correction = MIN (a->correction * CORRECTION_RETURN, 1.0);
+  else if (ratio < UNDER)
+    a->correction = MIN (a->correction / MAX (ratio, CORRECTION_STEP), 1.0);
   if (a->far_over >= FAR_OVER_PERIODS)
     a->deaf = TRUE;
   else if (a->good >= GOOD_PERIODS)

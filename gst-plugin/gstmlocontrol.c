@@ -125,7 +125,8 @@ drain (GstMloControl * c)
       const GstMloRecord *r = &c->records[i];
       gboolean packet = r->kind == GST_MLO_RECORD_PACKET || r->kind == GST_MLO_RECORD_REPORT_END;
 
-      GST_LOG_OBJECT (c->element, "%s: send %" G_GINT64_FORMAT " arrival %" G_GINT64_FORMAT " us, %u bytes, seqnum %u%s",
+      GST_LOG_OBJECT (c->element,
+          "%s: send %" G_GINT64_FORMAT " arrival %" G_GINT64_FORMAT " us, %u bytes, seqnum %u%s",
           packet ? "packet" : "frame", r->packet.send_us, r->packet.arrival_us, r->packet.size, r->packet.seqnum,
           r->packet.lost ? ", lost" : "");
       if (packet) {
@@ -333,6 +334,24 @@ check_setup (GstMloControl * c, gint64 now_us)
   }
 }
 
+/* Once a second, for whoever reads the debug log. */
+static void
+log_state (GstMloControl * c, const MloSample * local)
+{
+  GstMloCounts n;
+
+  if (gst_debug_category_get_threshold (GST_CAT_DEFAULT) < GST_LEVEL_DEBUG)
+    return;
+  gst_mlo_telemetry_get_counts (c->telemetry, &n);
+  GST_DEBUG_OBJECT (c->element, "frames in %" G_GUINT64_FORMAT " out %" G_GUINT64_FORMAT ", left out for rate %"
+      G_GUINT64_FORMAT " window %" G_GUINT64_FORMAT "; in flight %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+      " bytes; target %.0f property %.0f (correction %.2f) encoded %.0f kbit/s; reports %" G_GUINT64_FORMAT
+      " packets %" G_GUINT64_FORMAT " lost %" G_GUINT64_FORMAT, n.frames_in, n.frames_out, n.dropped_rate,
+      n.dropped_window, gst_mlo_telemetry_in_flight (c->telemetry), c->applied.window_bytes, c->applied.bitrate_kbps,
+      c->actuator->property_kbps, c->actuator->correction, mlo_sample_get (local, MLO_FIELD_ENCODED, -1.0), n.reports,
+      n.packets, n.packets_lost);
+}
+
 static void
 check_encoder (GstMloControl * c, gint64 now_us)
 {
@@ -413,6 +432,7 @@ on_tick (gpointer data)
     mlo_system_read (&c->system, &c->machine);
     read_report (c, now_us);
     check_setup (c, now_us);
+    log_state (c, &local);
   }
   for (int i = 0; i < MLO_N_FIELDS; i++) {
     if (mlo_sample_has (&c->machine, i))

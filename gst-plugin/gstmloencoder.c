@@ -14,16 +14,18 @@
 static const GstMloEncoderInfo encoders[] = {
   /* The default VBV of 600 ms takes 230 ms to follow and piles up 560 ms; 100 ms costs 15 % of the rate. */
   {"x264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.vbv_property = "vbv-buf-capacity",.vbv_ms = 200,
-      .counts_frames = TRUE,.dead_band = BAND,.settings = {{"vbv-buf-capacity", "200"}}},
+      .counts_frames = TRUE,.exact = TRUE,.dead_band = BAND,.settings = {{"vbv-buf-capacity", "200"}}},
   {"x265enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.counts_frames = TRUE,.keyframe_on_bitrate = TRUE,
-      .dead_band = SLOW_BAND,.min_change_ms = SLOW_MS},
+      .exact = TRUE,.dead_band = SLOW_BAND,.min_change_ms = SLOW_MS},
   /* Its default is constant quality, which has no rate. */
-  {"openh264enc", "bitrate",.unit = GST_MLO_UNIT_BPS,.keyframe_on_bitrate = TRUE,.dead_band = 0.08,
+  {"openh264enc", "bitrate",.unit = GST_MLO_UNIT_BPS,.keyframe_on_bitrate = TRUE,.exact = TRUE,.dead_band = 0.08,
       .min_change_ms = 1000,.settings = {{"rate-control", "bitrate"}}},
   /* The default buffer is six seconds. */
-  {"vp8enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.dead_band = BAND,.settings = {{"end-usage", "cbr"},
+  {"vp8enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.exact = TRUE,.dead_band = BAND,.settings =
+        {{"end-usage", "cbr"},
           {"buffer-size", "100"}, {"buffer-initial-size", "50"}, {"buffer-optimal-size", "50"}}},
-  {"vp9enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.dead_band = BAND,.settings = {{"end-usage", "cbr"},
+  {"vp9enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.exact = TRUE,.dead_band = BAND,.settings =
+        {{"end-usage", "cbr"},
           {"buffer-size", "300"}, {"buffer-initial-size", "100"}, {"buffer-optimal-size", "100"}}},
   /* Its quantizer range is 0 to 0 by default: lossless at any rate, and under cbr libaom aborts on it. */
   {"av1enc", "target-bitrate",.unit = GST_MLO_UNIT_KBPS,.dead_band = BAND,.settings =

@@ -34,6 +34,7 @@ typedef struct
   guint vbv_ms;                 /* at which changes are followed quickly; measured for the software encoders */
   gboolean counts_frames;       /* rate control goes by frames, not timestamps: half the frames, half the rate */
   gboolean keyframe_on_bitrate;
+  gboolean exact;               /* measured: puts out what it is told, where the pictures allow it */
   double dead_band;             /* relative change not worth its cost */
   guint min_change_ms;          /* between two upward changes */
   /* Set before streaming, each only where the property still has its default. */
