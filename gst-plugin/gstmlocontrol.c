@@ -154,6 +154,8 @@ read_report (GstMloControl * c, gint64 now_us)
   if (!gst_mlo_rtp_poll (c->rtp, &c->path, now_us, &report))
     return;
   c->n_reports++;
+  GST_DEBUG_OBJECT (c->element, "receiver report: rtt %.1f jitter %.1f ms, lost %.3f, received %.0f kbit/s", report.rtt_ms,
+      report.jitter_ms, report.fraction_lost, report.received_kbps);
   mlo_controller_on_receiver_report (c->controller, now_us, &report);
 }
 
