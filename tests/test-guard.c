@@ -243,6 +243,26 @@ test_any_input (void)
   }
 }
 
+/* With receiver reports the queue is known seconds late: much loss is enough. */
+static void
+test_reported_loss (void)
+{
+  Story s;
+  double before;
+
+  begin (&s, 4000.0);
+  s.in.ever_feedback = TRUE;
+  s.in.loss = 0.05;
+  for (int i = 0; i < 10; i++)
+    tick (&s);
+  before = s.out.bitrate_kbps;
+  g_assert_cmpfloat (before, >=, 4000.0);
+  s.in.loss = 0.4;
+  for (int i = 0; i < 20; i++)
+    tick (&s);
+  g_assert_cmpfloat (s.out.bitrate_kbps, <, 0.5 * before);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -256,5 +276,6 @@ main (int argc, char **argv)
   g_test_add_func ("/guard/rules", test_rules);
   g_test_add_func ("/guard/lost-feedback", test_lost_feedback);
   g_test_add_func ("/guard/any-input", test_any_input);
+  g_test_add_func ("/guard/reported-loss", test_reported_loss);
   return g_test_run ();
 }

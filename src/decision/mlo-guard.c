@@ -24,6 +24,9 @@
 /* Losses of this share with a queue are congestion; without a queue they are the radio's. */
 #define LOSS_CONGESTION 0.02
 #define LOSS_QUEUE_MS 15.0
+/* ... but receiver reports know the queue only from one sender report to the next, seconds apart: with
+ * them this much is congestion (as draft-ietf-rmcat-gcc-02, section 6, has it). */
+#define LOSS_REPORTED 0.1
 #define CUT 0.85
 #define CUT_INTERVAL_US 200000
 
@@ -61,6 +64,8 @@ congested (MloGuard * g, const MloGuardInput * in)
       && MAX (in->queue_ms, in->wait_ms) > QUEUE_DROP * target)
     return TRUE;
   if (g->queue_since_us != 0 && in->now_us - g->queue_since_us >= QUEUE_PATIENCE_US)
+    return TRUE;
+  if (!in->per_packet && in->loss > LOSS_REPORTED)
     return TRUE;
   return in->loss > LOSS_CONGESTION && in->queue_ms > MAX (LOSS_QUEUE_MS, QUEUE_EMPTY * target);
 }
