@@ -571,6 +571,10 @@ gst_mlo_telemetry_message (GstBus * bus, GstMessage * message, gpointer telemetr
 #define BURST_US 5000
 #define ANNOUNCE_BYTES 128
 #define ANNOUNCE_US 100000
+/* What was held arrives right before what it announces. A small frame of its own that arrived earlier
+ * must keep its stamp: with the next frame's its transit would be too short by a frame's time, and the
+ * path's minimum with it. */
+#define ANNOUNCE_ARRIVAL_US 1000
 
 void
 gst_mlo_packets_share_send_time (MloPacket * p, guint n)
@@ -586,7 +590,8 @@ gst_mlo_packets_share_send_time (MloPacket * p, guint n)
         break;
       bytes += p[next].size;
     }
-    if (bytes <= ANNOUNCE_BYTES && next < n && p[next].send_us > send_us && p[next].send_us - send_us < ANNOUNCE_US)
+    if (bytes <= ANNOUNCE_BYTES && next < n && p[next].send_us > send_us && p[next].send_us - send_us < ANNOUNCE_US
+        && !p[i].lost && !p[next].lost && p[next].arrival_us - p[i].arrival_us <= ANNOUNCE_ARRIVAL_US)
       send_us = p[next].send_us;
     for (guint k = i; k < next; k++)
       p[k].send_us = send_us;

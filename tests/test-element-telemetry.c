@@ -304,6 +304,7 @@ test_bursts (void)
     gint64 send_us;
     guint32 size;
     gint64 shared_us;
+    gint64 arrival_us;
   } cases[] = {
     {184633, 2, 198518}, {198518, 1388, 198518}, {198540, 1388, 198518}, {198549, 689, 198518}, {198569, 1388, 198518},
     {201081, 2, 215285}, {215285, 1388, 215285}, {215326, 974, 215285},
@@ -311,12 +312,15 @@ test_bursts (void)
     {231850, 1388, 231850}, {232250, 1388, 232250}, {232650, 1388, 232650},
     /* A clock that goes back, small packets that announce nothing near. */
     {200000, 1388, 200000}, {300000, 20, 300000}, {500000, 20, 500000},
+    /* Small frames that arrived as far apart as they were sent: each its own. */
+    {600000, 90, 600000, 640000}, {616667, 90, 616667, 656750}, {633333, 90, 633333, 673250},
   };
   MloPacket p[G_N_ELEMENTS (cases)] = { 0 };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     p[i].send_us = cases[i].send_us;
     p[i].size = cases[i].size;
+    p[i].arrival_us = cases[i].arrival_us;
   }
   gst_mlo_packets_share_send_time (p, G_N_ELEMENTS (cases));
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
