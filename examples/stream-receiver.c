@@ -290,6 +290,7 @@ run (Receiver * r)
     g_main_loop_run (r->loop);
   }
   gst_element_set_state (r->pipeline, GST_STATE_NULL);
+  gst_bus_remove_watch (bus);
   g_async_queue_push (r->waiting, last);
   g_thread_join (r->comparer);
   g_async_queue_unref (r->waiting);

@@ -415,6 +415,7 @@ run (Sender * s)
   g_atomic_int_set (&s->stop, 1);
   g_thread_join (s->capture);
   gst_element_set_state (s->pipeline, GST_STATE_NULL);
+  gst_bus_remove_watch (GST_ELEMENT_BUS (s->pipeline));
   if (!s->failed)
     printf ("captured %" G_GUINT64_FORMAT ", sent %" G_GUINT64_FORMAT " frames\n", s->n_captured, s->n_sent);
   return s->failed ? 1 : 0;

@@ -26,7 +26,9 @@ test_sampling (void)
   MloRandom a, b;
 
   for (guint i = 0; i < 10; i++)
-    mlo_replay_add (r, &(MloTransition) {.action = (guint8) i });
+    mlo_replay_add (r, &(MloTransition) {
+        .action = (guint8) i}
+  );
   mlo_random_seed (&a, 3);
   mlo_random_seed (&b, 3);
   for (guint i = 0; i < 20000; i++) {

@@ -10,7 +10,7 @@
 /* A stream whose label is 0.8 times the bandwidth of three ticks ago: only a memory can know it. With
  * @noise the label is that times a factor uniform in its logarithm between -noise and +noise. */
 static MloRecording *
-make_recording (MloRandom *random, guint n, double noise)
+make_recording (MloRandom * random, guint n, double noise)
 {
   MloRecording *r = mlo_recording_new (100000);
   double level = mlo_random_log_range (random, 500.0, 10000.0), past[3] = { level, level, level };
@@ -50,7 +50,7 @@ static const MloPredictorConfig small_config = {
 
 static MloBitratePredictor *
 train_small (guint threads, guint epochs, double quantile, double noise, MloPredictorForm form,
-    MloPredictorSummary *summary)
+    MloPredictorSummary * summary)
 {
   g_autoptr (GPtrArray) train = make_recordings (1, 60, 230, noise);
   g_autoptr (GPtrArray) hold = make_recordings (2, 20, 230, noise);
@@ -158,7 +158,7 @@ test_predictor_nothing (void)
 /* A corridor: the state says where one stands (0..4), bitrate up and down move, reward at the far
  * end only. The value of going up is known, and the mask forbids it in the middle one time in two. */
 static MloRecording *
-walk (MloRandom *random, guint n)
+walk (MloRandom * random, guint n)
 {
   MloRecording *r = mlo_recording_new (G_USEC_PER_SEC);
   int place = 0;
@@ -216,8 +216,8 @@ test_optimizer_learns (void)
     if (place < 4) {
       g_assert_cmpint (mlo_quality_optimizer_choose (q, state, all, values), ==, MLO_ACTION_BITRATE_UP);
       /* where up is masked, staying beats going back (at 0 there is no back) */
-      g_assert_true (place == 0 || mlo_quality_optimizer_choose (q, state, all & ~(1u << MLO_ACTION_BITRATE_UP), values) ==
-          MLO_ACTION_NONE);
+      g_assert_true (place == 0
+          || mlo_quality_optimizer_choose (q, state, all & ~(1u << MLO_ACTION_BITRATE_UP), values) == MLO_ACTION_NONE);
     } else {
       /* 1 a tick for ever at gamma 0.8 is worth 5; learned off policy over two steps: somewhat less */
       g_assert_cmpfloat (values[MLO_ACTION_BITRATE_UP], >, 3.0);
@@ -265,7 +265,7 @@ test_optimizer_conservative (void)
 /* A world with two kinds of link: bandwidth is what it is, and the reward is best at full frame
  * rate on one kind and at a lower one on the other. */
 static MloRecording *
-toy_run (gconstpointer data, const MloEpisode *episode)
+toy_run (gconstpointer data, const MloEpisode * episode)
 {
   MloRecording *r = mlo_recording_new (episode->interval_us);
   MloRandom random;
@@ -334,7 +334,7 @@ typedef struct
 } Watch;
 
 static gboolean
-watch (gpointer data, const MloProgress *where)
+watch (gpointer data, const MloProgress * where)
 {
   Watch *w = data;
 

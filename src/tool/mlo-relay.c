@@ -412,7 +412,7 @@ deliver (MloRelay * r, Fifo * fifo)
 static void
 raise_priority (MloRelay * r)
 {
-  struct sched_param param = {.sched_priority = 1 };
+  struct sched_param param = {.sched_priority = 10 };
 
   r->realtime = sched_setscheduler (0, SCHED_RR, &param) == 0;
   /* The default of 50 us would be added to each wait. */
