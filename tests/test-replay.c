@@ -69,7 +69,7 @@ test_steps (void)
       continue;
     t = mlo_replay_get (r, at++);
     for (guint k = 0; k < n; k++)
-      sum += pow (0.5, k) * 0.01 * ((i + k) * 0.1 - (i + k == 3 ? 2.0 : 0.0));
+      sum += pow (0.5, k) * 0.01 * ((i + k - MLO_REWARD_CENTRE) * 0.1 - (i + k == 3 ? 2.0 : 0.0));
     g_assert_cmpfloat_with_epsilon (t->reward, sum, 1e-6);
     g_assert_cmpfloat_with_epsilon (t->discount, pow (0.5, n), 1e-6);
     g_assert_cmpuint (t->action, ==, i % MLO_N_ACTIONS);

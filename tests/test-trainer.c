@@ -169,7 +169,7 @@ walk (MloRandom * random, guint n)
 
     mlo_sample_set (&t->sample, MLO_FIELD_FPS, 30.0 * place);
     t->mask = 1u << MLO_ACTION_NONE | 1u << MLO_ACTION_BITRATE_DOWN | (closed ? 0 : 1u << MLO_ACTION_BITRATE_UP);
-    t->reward = place == 4 ? 100.0f : 0.0f;
+    t->reward = (float) MLO_REWARD_CENTRE + (place == 4 ? 100.0f : 0.0f);
     do
       t->action = (guint8) (MLO_ACTION_BITRATE_UP + mlo_random_below (random, MLO_N_ACTIONS - MLO_ACTION_BITRATE_UP));
     while (!(t->mask >> t->action & 1));
@@ -197,7 +197,7 @@ test_optimizer_learns (void)
   o.n_steps = 2;
   o.gamma = 0.8;
   o.rate = 1e-3;
-  o.target_every = 100;
+  o.target_step = 0.02;
   r = walk (&random, 10000);
   g_assert_cmpuint (mlo_replay_add_recording (replay, r, &config.scaling, o.n_steps, o.gamma), ==, 9999);
   trainer = mlo_optimizer_trainer_new (q, &o);
@@ -321,7 +321,7 @@ toy_options (void)
   o.optimizer_updates = 400;
   o.select_every = 2;
   o.select_episodes = 8;
-  o.optimizer_training.target_every = 100;
+  o.optimizer_training.target_step = 0.02;
   /* chance switches at any tick here: over many steps the first one's effect would be lost */
   o.optimizer_training.n_steps = 2;
   o.optimizer_training.gamma = 0.9;

@@ -69,7 +69,7 @@ mlo_rollout_draw_link (MloTraceKind kind, guint64 seed, double seconds, MloEnvCo
 }
 
 static MloRecording *
-run (gconstpointer data, const MloEpisode * episode)
+run_once (const MloEpisode * episode)
 {
   MloEnvConfig config;
   g_autoptr (MloTrace) trace = mlo_rollout_draw_link ((MloTraceKind) episode->kind, episode->seed,
@@ -122,6 +122,8 @@ run (gconstpointer data, const MloEpisode * episode)
         t->price += (float) episode->size_price;
       if (d->changed & MLO_ADAPT_FRAMERATE)
         t->price += (float) episode->fps_price;
+      if (t->action == MLO_ACTION_BITRATE_UP || t->action == MLO_ACTION_BITRATE_DOWN)
+        t->price += (float) episode->bitrate_price;
       if (episode->horizon_s > 0.0)
         t->label_kbps = (float) mlo_env_label_kbps (env, episode->horizon_s);
     }
@@ -132,6 +134,28 @@ run (gconstpointer data, const MloEpisode * episode)
 
     if (second < n_rewards)
       rec->ticks[i].reward = (float) rewards[second];
+  }
+  return rec;
+}
+
+/* The reward of a second is mostly the link's doing. What the same link gives when nobody acts does not depend on the
+ * actions, so taking it off changes no choice and leaves far less chance in what is left (Mao, Venkatakrishnan,
+ * Schwarzkopf and Alizadeh, "Variance reduction for reinforcement learning in input-driven environments", 2019). */
+static MloRecording *
+run (gconstpointer data, const MloEpisode * episode)
+{
+  MloRecording *rec = run_once (episode);
+
+  if (episode->baseline) {
+    MloEpisode idle = *episode;
+    g_autoptr (MloRecording) reference = NULL;
+
+    idle.optimizer = NULL;
+    idle.epsilon = 0.0;
+    idle.horizon_s = 0.0;
+    reference = run_once (&idle);
+    for (guint i = 0; i < rec->n; i++)
+      rec->ticks[i].baseline = reference->ticks[i].reward;
   }
   return rec;
 }

@@ -127,7 +127,9 @@ run (int argc, char **argv)
   g_autofree char *output = NULL, *dataset_path = NULL, *from_folder = NULL, *only = NULL;
   gint64 seed = 1;
   int epochs = 0, jobs = 0, rounds = -1, episodes = -1, optimizer_rounds = -1, hidden = 0, layers = 0;
-  double quantile = -1.0, horizon = -1.0, size_price = -1.0, fps_price = -1.0, seconds = -1.0;
+  double quantile = -1.0, horizon = -1.0, size_price = -1.0, fps_price = -1.0, bitrate_price = -1.0, seconds = -1.0;
+  double gamma = -1.0, rate = -1.0;
+  int optimizer_episodes = 0, optimizer_updates = 0, steps = 0;
   const GOptionEntry entries[] = {
     {"output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Folder for the model files (models)", "DIR"},
     {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "Of everything random (1)", "NUMBER"},
@@ -148,6 +150,13 @@ run (int argc, char **argv)
         "0..1"},
     {"horizon", 0, 0, G_OPTION_ARG_DOUBLE, &horizon, "Predictor: time ahead that the label looks", "SECONDS"},
     {"optimizer-rounds", 0, 0, G_OPTION_ARG_INT, &optimizer_rounds, "Optimizer: rounds of recording and learning", "N"},
+    {"optimizer-episodes", 0, 0, G_OPTION_ARG_INT, &optimizer_episodes, "Optimizer: simulated episodes in each round",
+        "N"},
+    {"optimizer-updates", 0, 0, G_OPTION_ARG_INT, &optimizer_updates, "Optimizer: updates in each round", "N"},
+    {"optimizer-rate", 0, 0, G_OPTION_ARG_DOUBLE, &rate, "Optimizer: Adam's rate at the start", "RATE"},
+    {"gamma", 0, 0, G_OPTION_ARG_DOUBLE, &gamma, "Optimizer: discount a tick", "0..1"},
+    {"steps", 0, 0, G_OPTION_ARG_INT, &steps, "Optimizer: ticks that a return sums before it trusts a value", "N"},
+    {"bitrate-price", 0, 0, G_OPTION_ARG_DOUBLE, &bitrate_price, "Optimizer: price of a step of the gain", "POINTS"},
     {"size-price", 0, 0, G_OPTION_ARG_DOUBLE, &size_price, "Optimizer: price of a change of size, points of R",
         "POINTS"},
     {"fps-price", 0, 0, G_OPTION_ARG_DOUBLE, &fps_price, "Optimizer: price of a change of frame rate", "POINTS"},
@@ -167,7 +176,9 @@ run (int argc, char **argv)
     return MLO_EXIT_USAGE;
   if (epochs < 0 || epochs > 100000 || jobs < 0 || jobs > 256 || hidden < 0 || hidden > 512 || layers < 0
       || layers > 4 || rounds < -1 || rounds > 100 || episodes < -1 || episodes > 100000 || optimizer_rounds < -1
-      || optimizer_rounds > 10000 || horizon > 5.0 || size_price > 100.0 || fps_price > 100.0 || seconds > 3600.0)
+      || optimizer_rounds > 10000 || horizon > 5.0 || size_price > 100.0 || fps_price > 100.0 || seconds > 3600.0
+      || bitrate_price > 100.0 || optimizer_episodes < 0 || optimizer_episodes > 100000 || optimizer_updates < 0
+      || optimizer_updates > 10000000 || steps < 0 || steps > 1000 || rate > 1.0 || gamma >= 1.0)
     return mlo_tool_fail (MLO_EXIT_USAGE, "a number is out of range (see --help)");
   if (quantile >= 0.0 && !(quantile > 0.0 && quantile < 1.0))
     return mlo_tool_fail (MLO_EXIT_USAGE, "--quantile is not between 0 and 1");
@@ -201,6 +212,18 @@ run (int argc, char **argv)
     o.size_price = size_price;
   if (fps_price >= 0.0)
     o.fps_price = fps_price;
+  if (bitrate_price >= 0.0)
+    o.bitrate_price = bitrate_price;
+  if (optimizer_episodes > 0)
+    o.optimizer_episodes = (guint) optimizer_episodes;
+  if (optimizer_updates > 0)
+    o.optimizer_updates = (guint) optimizer_updates;
+  if (rate > 0.0)
+    o.optimizer_training.rate = rate;
+  if (gamma >= 0.0)
+    o.optimizer_training.gamma = gamma;
+  if (steps > 0)
+    o.optimizer_training.n_steps = (guint) steps;
   if (epochs > 0)
     o.predictor_training.epochs = (guint) epochs;
   if (only)

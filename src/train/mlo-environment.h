@@ -29,8 +29,9 @@ typedef struct
   const MloBitratePredictor *predictor; /* borrowed; for MLO_BEHAVIOUR_PREDICTOR */
   const MloQualityOptimizer *optimizer; /* borrowed; NULL: actions by chance alone, or none with @epsilon 0 */
   double epsilon;               /* share of actions drawn from the mask */
+  gboolean baseline;            /* run it a second time with no action, for the ticks' baseline */
   double horizon_s;             /* of the label; 0: labels are not wanted */
-  double size_price, fps_price; /* of a switch, points of one second's R */
+  double size_price, fps_price, bitrate_price;  /* of an action, points of one second's R */
 } MloEpisode;
 
 /**

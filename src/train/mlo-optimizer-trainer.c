@@ -20,7 +20,8 @@ const MloOptimizerTraining mlo_optimizer_training_default = {
   .rate = 5e-4,
   .clip = 1.0,
   .huber = 1.0,
-  .target_every = 500,
+  .target_step = 0.004,
+  .average_step = 0.0005,
 };
 
 struct _MloOptimizerTrainer
@@ -29,9 +30,9 @@ struct _MloOptimizerTrainer
   float *params;                /* the network's own */
   gsize n_params;
   float *target;                /* (n_params) parameters of the target network */
+  float *average;               /* (n_params) slow average of the parameters */
   float *grad, *m, *v;          /* (n_params) each */
   NnAdam adam;
-  guint since_copy;             /* updates since the target network was copied */
   const MloTransition **picked; /* (batch) */
   float *x, *next_x;            /* (batch, 15) */
   float *y, *dy;                /* (batch, 9) values of the states */
@@ -51,6 +52,7 @@ mlo_optimizer_trainer_new (MloQualityOptimizer * q, const MloOptimizerTraining *
   t->params = mlo_quality_optimizer_parameters (q, &t->n_params);
   g_assert (t->n_params == nn_dense_parameters (&shape));
   t->target = g_memdup2 (t->params, t->n_params * sizeof (float));
+  t->average = g_memdup2 (t->params, t->n_params * sizeof (float));
   t->grad = g_new0 (float, t->n_params);
   t->m = g_new0 (float, t->n_params);
   t->v = g_new0 (float, t->n_params);
@@ -78,6 +80,7 @@ mlo_optimizer_trainer_free (MloOptimizerTrainer * t)
   if (!t)
     return;
   g_free (t->target);
+  g_free (t->average);
   g_free (t->grad);
   g_free (t->m);
   g_free (t->v);
@@ -141,15 +144,27 @@ conservative_term (const float *values, guint32 mask, guint taken, double scale,
   return scale * (top + log (sum) - values[taken]);
 }
 
+static void
+follow (gsize n, float *slow, const float *fast, double step)
+{
+  float s = (float) step;
+
+  for (gsize i = 0; i < n; i++)
+    slow[i] += s * (fast[i] - slow[i]);
+}
+
+void
+mlo_optimizer_trainer_average (const MloOptimizerTrainer * t, float *to)
+{
+  memcpy (to, t->average, t->n_params * sizeof (float));
+}
+
 double
 mlo_optimizer_trainer_update (MloOptimizerTrainer * t, const MloReplay * replay, MloRandom * random)
 {
   const MloOptimizerTraining *o = &t->options;
   int b = (int) o->batch;
   double loss, norm;
-
-  if (t->since_copy++ % o->target_every == 0)
-    memcpy (t->target, t->params, t->n_params * sizeof (float));
 
   for (int i = 0; i < b; i++) {
     t->picked[i] = mlo_replay_sample (replay, random);
@@ -184,5 +199,8 @@ mlo_optimizer_trainer_update (MloOptimizerTrainer * t, const MloReplay * replay,
   norm = nn_clip_norm (t->n_params, t->grad, o->clip);
   if (isfinite (norm) && isfinite (loss))
     nn_adam_update (&t->adam, t->n_params, t->params, t->grad, t->m, t->v);
+  follow (t->n_params, t->target, t->params, o->target_step);
+  /* at first the plain mean, so that the random start is soon forgotten */
+  follow (t->n_params, t->average, t->params, MAX (o->average_step, 1.0 / (double) MAX (1, t->adam.step)));
   return loss;
 }

@@ -19,7 +19,8 @@ typedef struct
   guint n_steps;
   double gamma;                 /* a tick */
   double rate, decay, clip, huber;
-  guint target_every;           /* updates between copies to the target network */
+  double target_step;           /* share by which the target network follows in an update */
+  double average_step;          /* likewise the average of the parameters, which is what is used in the end */
   double conservative;
 } MloOptimizerTraining;
 
@@ -34,6 +35,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloOptimizerTrainer, mlo_optimizer_trainer_free)
 
 /* Adam's rate from the next update on. */
 void mlo_optimizer_trainer_set_rate (MloOptimizerTrainer * t, double rate);
+
+/* Writes the average of the parameters over the updates to @to (as many as the network has). */
+void mlo_optimizer_trainer_average (const MloOptimizerTrainer * t, float *to);
 
 /* One update from a batch out of @replay, which must not be empty. Returns the loss; an update whose gradient is not
  * finite is left out. */

@@ -32,6 +32,7 @@ mlo_recording_append (MloRecording * r)
   MloTick *t = &r->ticks[r->n++];
 
   *t = (MloTick) {
-  .label_kbps = -1.0f,.reward = NAN,.mask = 1u << MLO_ACTION_NONE,.action = MLO_ACTION_NONE};
+  .label_kbps = -1.0f,.reward = NAN,.baseline = MLO_REWARD_CENTRE,.mask = 1u << MLO_ACTION_NONE,.action =
+        MLO_ACTION_NONE};
   return t;
 }

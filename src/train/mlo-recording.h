@@ -7,6 +7,10 @@
 
 G_BEGIN_DECLS
 
+/* Points of R that count as nothing where no better baseline is known: values then tell actions apart
+ * rather than carry a large sum that all have in common. */
+#define MLO_REWARD_CENTRE 45.0
+
 /**
  * MloTick: what training needs to know of one tick, whether it was simulated or logged.
  */
@@ -15,6 +19,8 @@ typedef struct
   MloSample sample;             /* complete, as the networks were given it */
   float label_kbps;             /* rate the predictor should have said; < 0: not known */
   float reward;                 /* R (DESIGN section 8, before the lower clip) of the second it lies in; NAN: not known */
+  float baseline;               /* what is taken off the reward: R of the same second when nobody acts, which the
+                                 * actions do not change but the link does */
   float price;                  /* of what was switched at this tick, in points of one second's R */
   guint32 mask;                 /* bit 1 << MloAction: was possible */
   guint8 action;                /* MloAction taken after seeing @sample */

@@ -61,7 +61,7 @@ mlo_replay_sample (const MloReplay * r, MloRandom * random)
 float
 mlo_tick_reward (const MloTick * t, gint64 interval_us)
 {
-  return (float) (0.01 * (t->reward * (double) interval_us / G_USEC_PER_SEC - t->price));
+  return (float) (0.01 * ((t->reward - (double) t->baseline) * (double) interval_us / G_USEC_PER_SEC - t->price));
 }
 
 guint

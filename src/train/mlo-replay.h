@@ -37,8 +37,8 @@ const MloTransition *mlo_replay_get (const MloReplay * r, guint index);
 /* One of those there are, each as likely; there must be one. */
 const MloTransition *mlo_replay_sample (const MloReplay * r, MloRandom * random);
 
-/* The reward of one tick as training has it: points of R, per hundred, for the tick's share of a
- * second, less the price of what was switched. NAN where not known. */
+/* The reward of one tick as training has it: points of R above the baseline, per hundred, for the tick's
+ * share of a second, less the price of what was switched. NAN where not known. */
 float mlo_tick_reward (const MloTick * t, gint64 interval_us);
 
 /* Adds all transitions of a recording over @n_steps ticks each (fewer before its end). Ticks with

@@ -57,6 +57,7 @@ const MloTrainerOptions mlo_trainer_options_default = {
   .epsilon_last = 0.05,
   .size_price = 2.0,
   .fps_price = 1.0,
+  .bitrate_price = 0.05,
   .select_every = 4,
   .select_episodes = 48,
   .optimizer_training = {
@@ -66,7 +67,8 @@ const MloTrainerOptions mlo_trainer_options_default = {
         .rate = 5e-4,
         .clip = 1.0,
         .huber = 1.0,
-        .target_every = 500,
+        .target_step = 0.004,
+        .average_step = 0.0005,
       },
 };
 
@@ -261,10 +263,10 @@ mean_reward (GPtrArray *recordings)
     const MloRecording *r = recordings->pdata[i];
 
     for (guint k = 0; k < r->n; k++) {
-      float reward = mlo_tick_reward (&r->ticks[k], r->interval_us);
+      const MloTick *t = &r->ticks[k];
 
-      if (isfinite (reward)) {
-        sum += reward * 100.0 * G_USEC_PER_SEC / (double) r->interval_us;
+      if (isfinite (t->reward)) {
+        sum += t->reward - t->price * G_USEC_PER_SEC / (double) r->interval_us;
         n++;
       }
     }
@@ -290,6 +292,7 @@ try_optimizer (Run *run, const MloTrained *out)
       .optimizer = out->optimizer,
       .size_price = o->size_price,
       .fps_price = o->fps_price,
+      .bitrate_price = o->bitrate_price,
     };
   }
   made = record (run, "select", episodes, o->select_episodes);
@@ -332,8 +335,10 @@ train_optimizer (Run *run, MloTrained *out)
         .predictor = out->predictor,
         .optimizer = out->optimizer,
         .epsilon = epsilon,
+        .baseline = TRUE,
         .size_price = o->size_price,
         .fps_price = o->fps_price,
+        .bitrate_price = o->bitrate_price,
       };
     }
     made = record (run, "record", episodes, o->optimizer_episodes);
@@ -359,13 +364,18 @@ train_optimizer (Run *run, MloTrained *out)
 
     run->where.validation = NAN;
     if ((round + 1) % o->select_every == 0 || round + 1 == o->optimizer_rounds) {
-      double reward = try_optimizer (run, out);
+      g_autofree float *running = g_memdup2 (params, n_params * sizeof (float));
+      double reward;
+
+      mlo_optimizer_trainer_average (trainer, params);
+      reward = try_optimizer (run, out);
 
       run->where.validation = reward;
       if (reward > best_reward) {
         best_reward = reward;
         memcpy (best, params, n_params * sizeof (float));
       }
+      memcpy (params, running, n_params * sizeof (float));
     }
     run->where.stage = "optimizer";
     run->where.unit = "updates";
@@ -507,6 +517,7 @@ mlo_trainer_dataset (const MloTrainerOptions *options, const MloDataset *dataset
       run.where.epoch_complete = TRUE;
       on_progress (&run, &run.where);
     }
+    mlo_optimizer_trainer_average (trainer, mlo_quality_optimizer_parameters (out->optimizer, &(gsize) { 0 }));
     out->optimizer_summary = g_strdup_printf ("dataset, offline: seed %" G_GUINT64_FORMAT ", %u transitions, %u updates, "
         "conservative %g%s", options->seed, mlo_replay_size (replay), done, offline.conservative,
         run.stopped ? "; stopped early" : "");

@@ -32,7 +32,7 @@ typedef struct
   guint optimizer_updates;      /* in each round */
   guint replay_capacity;
   double epsilon_first, epsilon_last;   /* share of actions by chance, falling over the rounds */
-  double size_price, fps_price; /* of a switch, points of one second's R */
+  double size_price, fps_price, bitrate_price;  /* of an action, points of one second's R */
   guint select_every;           /* rounds between trials of the optimizer; the best one is kept */
   guint select_episodes;        /* in each trial, always the same ones */
   MloOptimizerTraining optimizer_training;
