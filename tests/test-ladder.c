@@ -20,7 +20,7 @@ begin (Story * s, int width, int height, double fps)
   *s = (Story) {
   .limits = mlo_limits_default,.traits = mlo_actuator_traits_default};
   s->ctx = (MloLadderContext) {
-  .now_us = 100000000,.bitrate_kbps = 6000.0,.complexity = 0.5};
+  .now_us = 100000000,.bitrate_kbps = 6000.0,.complexity = 0.9};
   s->ctx.limits = &s->limits;
   s->ctx.traits = &s->traits;
   mlo_ladder_init (&s->ladder, &source, &s->limits);
@@ -79,7 +79,7 @@ test_masks (void)
   begin (&s, 1280, 720, 60.0);
   g_assert_false (can (&s, MLO_ACTION_RESOLUTION_UP));
   g_assert_false (can (&s, MLO_ACTION_FPS_UP));
-  s.ctx.bitrate_kbps = 400.0;
+  s.ctx.bitrate_kbps = 300.0;
   g_assert_true (can (&s, MLO_ACTION_RESOLUTION_DOWN));
   s.ctx.queue_full = TRUE;
   g_assert_false (can (&s, MLO_ACTION_RESOLUTION_DOWN));
@@ -98,7 +98,7 @@ test_dwell (void)
   guint low;
 
   begin (&s, 1280, 720, 60.0);
-  s.ctx.bitrate_kbps = 400.0;
+  s.ctx.bitrate_kbps = 300.0;
   mlo_ladder_step (&s.ladder, &s.ctx, MLO_ACTION_RESOLUTION_DOWN);
   low = s.ladder.size.index;
   g_assert_cmpuint (low, >, 0);

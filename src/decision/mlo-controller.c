@@ -30,7 +30,7 @@ static const gint64 capacity_windows_us[] = { 150000, 400000, 1000000 };
 static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 
 #define GAIN_NEUTRAL 4
-#define GAIN_DWELL_US 300000
+#define GAIN_DWELL_US G_USEC_PER_SEC
 /* Feedback is lost after max (this, 3 usual intervals). */
 #define LOST_US G_USEC_PER_SEC
 #define PROBE_INTERVAL_US 200000

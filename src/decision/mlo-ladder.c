@@ -158,7 +158,7 @@ mlo_ladder_mask (const MloLadder * l, const MloLadderContext * ctx)
       continue;
     if (target_of (l, ctx, a, &gain) == (of_size ? l->size.index : l->rate.index))
       continue;
-    if (gain >= -MLO_LADDER_TOLERANCE)
+    if (gain >= (of_size ? MLO_LADDER_SIZE_MARGIN : MLO_LADDER_RATE_MARGIN))
       mask |= 1u << a;
   }
   return mask;
