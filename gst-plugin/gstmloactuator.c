@@ -72,7 +72,7 @@ gst_mlo_actuator_stop (GstMloActuator * a)
   a->size_refused = FALSE;
 }
 
-/* The VBV is moved where it is a time (ours by default, or the user's), or left at the encoder's automatism. */
+/* How long a VBV is kept: the user's where it is a time, ours where it was left at its default. */
 static double
 managed_vbv_ms (const GstMloEncoder * e, GstElement * element)
 {
@@ -83,10 +83,10 @@ managed_vbv_ms (const GstMloEncoder * e, GstElement * element)
     return 0.0;
   g_value_init (&value, G_PARAM_SPEC_VALUE_TYPE (e->vbv));
   g_object_get_property (G_OBJECT (element), e->vbv->name, &value);
-  if (e->info->vbv_unit == GST_MLO_VBV_MS)
-    ms = G_VALUE_HOLDS_UINT (&value) ? g_value_get_uint (&value) : e->info->vbv_ms;
-  else if (g_param_value_defaults (e->vbv, &value))
+  if (g_param_value_defaults (e->vbv, &value))
     ms = e->info->vbv_ms;
+  else if (e->info->vbv_unit == GST_MLO_VBV_MS && G_VALUE_HOLDS_UINT (&value))
+    ms = g_value_get_uint (&value);
   g_value_unset (&value);
   return ms;
 }

@@ -24,7 +24,8 @@ GST_DEBUG_CATEGORY_EXTERN (gst_ml_optimizer_debug);
 
 struct _GstMloControl
 {
-  GstElement *element, *top;    /* borrowed */
+  GstElement *element;          /* borrowed */
+  GWeakRef top;                 /* the outermost bin, which may go before us */
   GstPad *src;
   GstMloTelemetry *telemetry;
   GstMloActuator *actuator;
@@ -93,10 +94,12 @@ update_traits (GstMloControl * c)
 static void
 find_path (GstMloControl * c, gint64 now_us)
 {
+  g_autoptr (GstElement) top = g_weak_ref_get (&c->top);
+
   g_atomic_int_set (&c->refind, 0);
   c->next_find_us = now_us + REFIND_US;
   gst_mlo_path_clear (&c->path);
-  gst_mlo_path_find (&c->path, c->src, c->top, c->settings.encoder);
+  gst_mlo_path_find (&c->path, c->src, top, c->settings.encoder);
   if (gst_mlo_actuator_set_path (c->actuator, &c->path)) {
     GST_INFO_OBJECT (c->element, "encoder is %" GST_PTR_FORMAT, c->path.element);
     if (c->actuator->original_kbps > 0.0)
@@ -154,8 +157,8 @@ read_report (GstMloControl * c, gint64 now_us)
   if (!gst_mlo_rtp_poll (c->rtp, &c->path, now_us, &report))
     return;
   c->n_reports++;
-  GST_DEBUG_OBJECT (c->element, "receiver report: rtt %.1f jitter %.1f ms, lost %.3f, received %.0f kbit/s", report.rtt_ms,
-      report.jitter_ms, report.fraction_lost, report.received_kbps);
+  GST_DEBUG_OBJECT (c->element, "receiver report: rtt %.1f jitter %.1f ms, lost %.3f, received %.0f kbit/s",
+      report.rtt_ms, report.jitter_ms, report.fraction_lost, report.received_kbps);
   mlo_controller_on_receiver_report (c->controller, now_us, &report);
 }
 
@@ -468,7 +471,7 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
   g_mutex_init (&c->lock);
   c->element = element;
   c->src = src;
-  c->top = top;
+  g_weak_ref_init (&c->top, top);
   c->telemetry = telemetry;
   c->actuator = actuator;
   c->funcs = funcs;
@@ -537,6 +540,7 @@ gst_mlo_control_free (GstMloControl * c)
   gst_mlo_rtp_free (c->rtp);
   gst_mlo_path_clear (&c->path);
   mlo_controller_free (c->controller);
+  g_weak_ref_clear (&c->top);
   g_mutex_clear (&c->lock);
   g_free (c);
 }

@@ -88,7 +88,7 @@ resolve_override (GstMloPath * path, GstElement * top, const char *override)
   int unit = -1;
   g_autoptr (GstElement) element = NULL;
 
-  if (n == 0 || !GST_IS_BIN (top))
+  if (n == 0 || !top || !GST_IS_BIN (top))
     return;
   if (n == 3)
     unit = strcmp (parts[2], "kbps") == 0 ? GST_MLO_UNIT_KBPS : GST_MLO_UNIT_BPS;

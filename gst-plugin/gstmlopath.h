@@ -31,7 +31,7 @@ typedef struct
  * rtpsession. The first encoder met is taken. Any thread that holds no lock; takes the pads'
  * object locks one at a time.
  * @override: NULL or "NAME[/PROPERTY[/bps|kbps]]": the element of that name in @top's bins is the
- * encoder, whatever it is.
+ * encoder, whatever it is. @top may be NULL, and then none is found by name.
  */
 void gst_mlo_path_find (GstMloPath * path, GstPad * src, GstElement * top, const char *override);
 void gst_mlo_path_clear (GstMloPath * path);

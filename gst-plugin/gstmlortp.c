@@ -18,7 +18,7 @@ struct _GstMloRtp
 {
   gint pending;                 /* atomic */
   GstMloTelemetry *telemetry;
-  GstElement *top;              /* borrowed: a parent outlives its children */
+  GWeakRef top;                 /* may go before us */
   gulong added_id;
   GMutex lock;                  /* protects the next two; a leaf */
   gboolean closed;
@@ -37,6 +37,7 @@ rtp_clear (gpointer data)
 
   gst_mlo_telemetry_unref (r->telemetry);
   g_array_unref (r->sessions);
+  g_weak_ref_clear (&r->top);
   g_mutex_clear (&r->lock);
 }
 
@@ -110,7 +111,7 @@ gst_mlo_rtp_new (GstElement * top, GstMloTelemetry * telemetry)
   GstIterator *elements;
 
   g_mutex_init (&r->lock);
-  r->top = top;
+  g_weak_ref_init (&r->top, top);
   r->sessions = g_array_new (FALSE, FALSE, sizeof (Session));
   r->telemetry = gst_mlo_telemetry_ref (telemetry);
   if (!GST_IS_BIN (top))
@@ -131,13 +132,16 @@ gst_mlo_rtp_new (GstElement * top, GstMloTelemetry * telemetry)
 void
 gst_mlo_rtp_free (GstMloRtp * r)
 {
+  g_autoptr (GstElement) top = NULL;
+
   if (!r)
     return;
+  top = g_weak_ref_get (&r->top);
   g_mutex_lock (&r->lock);
   r->closed = TRUE;
   g_mutex_unlock (&r->lock);
-  if (r->added_id)
-    g_signal_handler_disconnect (r->top, r->added_id);
+  if (top && r->added_id)
+    g_signal_handler_disconnect (top, r->added_id);
   /* Closed: no other thread touches the array any more. */
   for (guint i = 0; i < r->sessions->len; i++) {
     Session *s = &g_array_index (r->sessions, Session, i);

@@ -422,7 +422,8 @@ test_models (void)
 
   mlo_random_seed (&random, 1);
   p = mlo_bitrate_predictor_new (&config, &random);
-  q = mlo_quality_optimizer_new (&(MloOptimizerConfig) {.scaling = mlo_scaling_log_default }, &random);
+  q = mlo_quality_optimizer_new (&(MloOptimizerConfig) {
+      .scaling = mlo_scaling_log_default}, &random);
   g_assert_true (mlo_bitrate_predictor_save (p, predictor, NULL, &error));
   g_assert_true (mlo_quality_optimizer_save (q, optimizer, NULL, &error));
 

@@ -120,6 +120,23 @@ test_unused (void)
   gst_object_unref (tracer);
 }
 
+/* Taken out of its pipeline while it plays, the pipeline freed, and only then stopped. */
+static void
+test_orphan (void)
+{
+  Run *r = run_new (launches[0]);
+  GstElement *element = gst_object_ref (r->element);
+
+  run_play (r);
+  run_until (r, 0.5, NULL, NULL);
+  gst_bin_remove (GST_BIN (r->pipeline), element);
+  run_free (r);
+  g_usleep (300000);
+  gst_element_set_state (element, GST_STATE_NULL);
+  g_assert_cmpint (GST_OBJECT_REFCOUNT_VALUE (element), ==, 1);
+  gst_object_unref (element);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -127,6 +144,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   gst_init (&argc, &argv);
   g_test_add_func ("/cycle/unused", test_unused);
+  g_test_add_func ("/cycle/orphan", test_orphan);
   g_test_add_data_func ("/cycle/x264", launches[0], test_cycles);
   g_test_add_data_func ("/cycle/rtp", launches[1], test_cycles);
   return g_test_run ();
