@@ -360,6 +360,32 @@ test_networks_word (void)
 }
 
 #if COUNT_ALLOCATIONS
+/* An encoder that puts out 5 Mbit/s whatever it is told, on a link of 3: pictures get smaller. */
+static void
+test_deaf_encoder (void)
+{
+  MloControllerConfig c = config_of (2000.0);
+  MloActuatorTraits traits = c.traits;
+  const MloDecision *d;
+  Stream s;
+
+  stream_init (&s, &c, 3000.0);
+  stream_run (&s, 3.0);
+  traits.deaf = TRUE;
+  mlo_controller_set_traits (s.controller, &traits);
+  mlo_sample_set (&s.local, MLO_FIELD_ENCODED, 5000.0);
+  stream_run (&s, 5.0);
+  d = mlo_controller_decision (s.controller);
+  g_assert_cmpint (d->height, >, 0);
+  g_assert_cmpint (d->height, <, 720);
+  g_assert_cmpint (d->limiter, ==, MLO_LIMITER_ENCODER);
+  g_assert_cmpuint (d->action_mask, ==, 1u << MLO_ACTION_NONE);
+  stream_run (&s, 60.0);
+  g_assert_cmpint (d->height, ==, mlo_limits_default.min_height);
+  g_assert_cmpfloat (d->fps, ==, mlo_limits_default.min_fps);
+  stream_clear (&s);
+}
+
 static void
 test_allocates_nothing (void)
 {
@@ -401,6 +427,7 @@ main (int argc, char **argv)
   g_test_add_func ("/controller/override", test_override);
   g_test_add_func ("/controller/networks-word", test_networks_word);
 #if COUNT_ALLOCATIONS
+  g_test_add_func ("/controller/deaf-encoder", test_deaf_encoder);
   g_test_add_func ("/controller/allocates-nothing", test_allocates_nothing);
 #endif
   return g_test_run ();

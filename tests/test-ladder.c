@@ -192,6 +192,34 @@ test_place (void)
   g_assert_cmpuint (s.ladder.size.index + s.ladder.rate.index, ==, 0);
 }
 
+/* Size first, frame rate then, two seconds apart, never below the least. */
+static void
+test_shed (void)
+{
+  Story s;
+  guint sizes = 0, rates = 0;
+
+  begin (&s, 1280, 720, 60.0);
+  s.ctx.queue_full = TRUE;
+  for (int i = 0; i < 300; i++, s.ctx.now_us += 100000) {
+    MloAction a = mlo_ladder_shed (&s.ladder, &s.ctx);
+
+    g_assert_true (a == MLO_ACTION_NONE || i % 20 == 0);
+    g_assert_true (a != MLO_ACTION_RESOLUTION_DOWN || rates == 0);
+    sizes += a == MLO_ACTION_RESOLUTION_DOWN;
+    rates += a == MLO_ACTION_FPS_DOWN;
+  }
+  g_assert_cmpuint (sizes, ==, s.ladder.n_sizes - 1);
+  g_assert_cmpuint (rates, ==, s.ladder.n_rates - 1);
+
+  begin (&s, 1280, 720, 60.0);
+  s.traits.can_resolution = FALSE;
+  g_assert_cmpint (mlo_ladder_shed (&s.ladder, &s.ctx), ==, MLO_ACTION_FPS_DOWN);
+  s.limits.adapt = MLO_ADAPT_BITRATE;
+  s.ctx.now_us += 10000000;
+  g_assert_cmpint (mlo_ladder_shed (&s.ladder, &s.ctx), ==, MLO_ACTION_NONE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -203,5 +231,6 @@ main (int argc, char **argv)
   g_test_add_func ("/ladder/no-flapping", test_no_flapping);
   g_test_add_func ("/ladder/rule-settles", test_rule_settles);
   g_test_add_func ("/ladder/place", test_place);
+  g_test_add_func ("/ladder/shed", test_shed);
   return g_test_run ();
 }

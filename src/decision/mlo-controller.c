@@ -38,6 +38,8 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 #define REPORT_FRESH_US (12 * G_USEC_PER_SEC)
 /* Smoothing of the bitrate by which the ladder goes, a second. */
 #define LADDER_SMOOTH_S 1.0
+/* A deaf encoder may put out this much more than was decided. */
+#define DEAF_EXCESS 1.15
 /* Points of R that the rule wants for a step. */
 #define RULE_MARGIN 3.0
 
@@ -439,6 +441,10 @@ publish (MloController * c, gint64 now_us, const MloGuardOutput * out)
     d->limiter = c->config.traits.can_bitrate ? MLO_LIMITER_USER : MLO_LIMITER_ENCODER;
     d->reason = c->config.traits.can_bitrate ? "adapt does not name bitrate" : "the encoder's bitrate cannot be set";
   }
+  if (c->config.traits.deaf && out->state != MLO_GUARD_HOLD) {
+    d->limiter = MLO_LIMITER_ENCODER;
+    d->reason = "the encoder does not follow its bitrate: size and frame rate hold it";
+  }
   d->capacity_kbps = c->capacity.kbps;
   d->probe_interval_us = out->state == MLO_GUARD_FALLBACK && c->guard.was_lost && mlo_feedback_any (&c->feedback)
       ? PROBE_INTERVAL_US : 0;
@@ -487,6 +493,22 @@ choose_action (MloController * c, guint32 mask, const MloLadderContext * ctx)
       return mlo_quality_optimizer_choose (k->optimizer, c->optimizer_state, mask, values);
   }
   return k->rule_ladder ? mlo_ladder_rule (&c->ladder, ctx, mask, RULE_MARGIN) : MLO_ACTION_NONE;
+}
+
+/* A deaf encoder's rate is held by size and frame rate: down while it puts out more than was decided, and not up
+ * again, for what it would put out there is not known. */
+static gboolean
+hold_deaf (MloController * c, const MloLadderContext * ctx)
+{
+  MloAction action = MLO_ACTION_NONE;
+
+  if (!c->config.traits.deaf || c->guard.state == MLO_GUARD_HOLD)
+    return FALSE;
+  c->decision.action_mask = 1u << MLO_ACTION_NONE;
+  if (mlo_sample_get (&c->sample, MLO_FIELD_ENCODED, 0.0) > DEAF_EXCESS * c->decision.bitrate_kbps)
+    action = mlo_ladder_shed (&c->ladder, ctx);
+  c->decision.action = action;
+  return TRUE;
 }
 
 static void
@@ -569,8 +591,10 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
     scaling = &mlo_quality_optimizer_config (k->optimizer)->scaling;
   mlo_features_optimizer (scaling, &c->sample, c->optimizer_state);
   c->decision.action_mask = action_mask (c, now_us, &ctx, mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0));
-  c->decision.action = choose_action (c, c->decision.action_mask, &ctx);
-  apply_action (c, now_us, &ctx, c->decision.action);
+  if (!hold_deaf (c, &ctx)) {
+    c->decision.action = choose_action (c, c->decision.action_mask, &ctx);
+    apply_action (c, now_us, &ctx, c->decision.action);
+  }
 
   if (c->predicted_kbps >= 0.0)
     wanted = c->predicted_kbps * gains[c->gain];

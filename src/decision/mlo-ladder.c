@@ -9,6 +9,9 @@
 /* Heights that decoders and scalers know well. */
 static const int heights[] = { 2160, 1440, 1080, 900, 720, 540, 480, 360, 288, 240, 180 };
 
+/* Between two steps down that hold the rate of an encoder that does not: its output is known a second late. */
+#define SHED_DWELL_US (2 * G_USEC_PER_SEC)
+
 /* Shares of the source's frame rate that time slots hit without judder in the mean. */
 static const double shares[] = { 1.0, 0.75, 0.5, 1.0 / 3.0, 0.25 };
 
@@ -191,6 +194,24 @@ move (MloLadderAxis * a, const MloLadderContext * ctx, guint to)
   a->index = to;
   a->changed_us = MAX (ctx->now_us, 1);
   a->bitrate_kbps = ctx->bitrate_kbps;
+}
+
+MloAction
+mlo_ladder_shed (MloLadder * l, const MloLadderContext * ctx)
+{
+  gint64 last_us = MAX (l->size.changed_us, l->rate.changed_us);
+
+  if (last_us != 0 && ctx->now_us - last_us < SHED_DWELL_US)
+    return MLO_ACTION_NONE;
+  if (ctx->traits->can_resolution && (ctx->limits->adapt & MLO_ADAPT_RESOLUTION) && l->size.index + 1 < l->n_sizes) {
+    move (&l->size, ctx, l->size.index + 1);
+    return MLO_ACTION_RESOLUTION_DOWN;
+  }
+  if (ctx->traits->can_framerate && (ctx->limits->adapt & MLO_ADAPT_FRAMERATE) && l->rate.index + 1 < l->n_rates) {
+    move (&l->rate, ctx, l->rate.index + 1);
+    return MLO_ACTION_FPS_DOWN;
+  }
+  return MLO_ACTION_NONE;
 }
 
 void

@@ -71,6 +71,11 @@ guint32 mlo_ladder_mask (const MloLadder * l, const MloLadderContext * ctx);
 /* The action a rule would take: the possible step that gains most, at least @margin points; else MLO_ACTION_NONE. */
 MloAction mlo_ladder_rule (const MloLadder * l, const MloLadderContext * ctx, guint32 mask, double margin);
 
+/* For an encoder that does not follow its bitrate and puts out too much: one rung down in size, else in frame
+ * rate, whatever the score says of it, no sooner than two seconds after the last. What was done, or
+ * MLO_ACTION_NONE. */
+MloAction mlo_ladder_shed (MloLadder * l, const MloLadderContext * ctx);
+
 /* Takes a step that the mask allowed. */
 void mlo_ladder_step (MloLadder * l, const MloLadderContext * ctx, MloAction action);
 
