@@ -14,6 +14,20 @@
 #define WANDER_SIGMA 0.3
 #define WANDER_RENEW 0.03
 
+/* How chance picks among the possible actions. A size or a frame rate that is left cannot be had back for many
+ * seconds, so were they as likely as the rest, all exploration would happen at the ladder's lower end. */
+static const double explore_weight[MLO_N_ACTIONS] = {
+  [MLO_ACTION_RESOLUTION_UP] = 0.05,
+  [MLO_ACTION_RESOLUTION_DOWN] = 0.02,
+  [MLO_ACTION_FPS_UP] = 0.05,
+  [MLO_ACTION_FPS_DOWN] = 0.02,
+  [MLO_ACTION_BITRATE_UP] = 1.0,
+  [MLO_ACTION_BITRATE_DOWN] = 1.0,
+  [MLO_ACTION_PRESET_FASTER] = 0.02,
+  [MLO_ACTION_PRESET_SLOWER] = 0.02,
+  [MLO_ACTION_NONE] = 1.0,
+};
+
 typedef struct
 {
   const MloEpisode *episode;
@@ -29,11 +43,13 @@ choose (gpointer user_data, const float state[MLO_OPTIMIZER_FEATURES], guint32 m
   MloAction best = MLO_ACTION_NONE;
 
   if (mlo_random_chance (&r->random, r->episode->epsilon)) {
-    /* one of the possible actions, each as likely */
-    guint pick = mlo_random_below (&r->random, (guint32) __builtin_popcount (mask));
+    double sum = 0.0, at;
 
+    for (guint a = 0; a < MLO_N_ACTIONS; a++)
+      sum += mask >> a & 1 ? explore_weight[a] : 0.0;
+    at = mlo_random_uniform (&r->random) * sum;
     for (guint a = 0; a < MLO_N_ACTIONS; a++) {
-      if (mask >> a & 1 && pick-- == 0)
+      if (mask >> a & 1 && (at -= explore_weight[a]) < 0.0)
         return (MloAction) a;
     }
   }
