@@ -26,7 +26,7 @@ const MloTrainerOptions mlo_trainer_options_default = {
   .horizon_s = 1.0,
   .seconds = 60.0,
   .predictor = {
-        .hidden = 48,
+        .hidden = 64,
         .layers = 1,
         .form = MLO_FORM_STREAM,
         .scaling = {MLO_SCALING_LOG, 100.0, 50000.0},
@@ -35,13 +35,13 @@ const MloTrainerOptions mlo_trainer_options_default = {
         .interval_ms = 100,
       },
   .rounds = 3,
-  .episodes = 288,
+  .episodes = 576,
   .predictor_training = {
         .epochs = 10,
         .batch = 32,
         .segment = 50,
         .warm_up = 10,
-        .quantile = 0.4,
+        .quantile = 0.5,
         .rate = 2e-3,
         .clip = 1.0,
         .patience = 4,
@@ -49,9 +49,9 @@ const MloTrainerOptions mlo_trainer_options_default = {
   .optimizer = {
         .scaling = {MLO_SCALING_LOG, 100.0, 50000.0},
       },
-  .optimizer_rounds = 24,
+  .optimizer_rounds = 40,
   .optimizer_episodes = 48,
-  .optimizer_updates = 4000,
+  .optimizer_updates = 3000,
   .replay_capacity = 400000,
   .epsilon_first = 1.0,
   .epsilon_last = 0.05,
@@ -63,7 +63,7 @@ const MloTrainerOptions mlo_trainer_options_default = {
   .optimizer_training = {
         .batch = 64,
         .n_steps = 10,
-        .gamma = 0.98,
+        .gamma = 0.96,
         .rate = 5e-4,
         .clip = 1.0,
         .huber = 1.0,
@@ -83,7 +83,7 @@ mlo_seed_mix (guint64 seed, guint64 stream, guint64 index)
 }
 
 void
-mlo_trained_clear (MloTrained *t)
+mlo_trained_clear (MloTrained * t)
 {
   g_clear_pointer (&t->predictor, mlo_bitrate_predictor_free);
   g_clear_pointer (&t->optimizer, mlo_quality_optimizer_free);
@@ -104,7 +104,7 @@ typedef struct
 
 /* For the inner trainers: remembers that the user stopped. */
 static gboolean
-on_progress (gpointer user_data, const MloProgress *where)
+on_progress (gpointer user_data, const MloProgress * where)
 {
   Run *run = user_data;
 
@@ -115,7 +115,7 @@ on_progress (gpointer user_data, const MloProgress *where)
 
 /* The same shape and parameters in a network of its own. */
 static MloBitratePredictor *
-copy_predictor (const MloBitratePredictor *from)
+copy_predictor (const MloBitratePredictor * from)
 {
   MloRandom random = { {1, 2, 3, 4} };
   MloBitratePredictor *p = mlo_bitrate_predictor_new (mlo_bitrate_predictor_config (from), &random);
@@ -128,7 +128,7 @@ copy_predictor (const MloBitratePredictor *from)
 }
 
 static MloQualityOptimizer *
-copy_optimizer (const MloQualityOptimizer *from)
+copy_optimizer (const MloQualityOptimizer * from)
 {
   MloRandom random = { {1, 2, 3, 4} };
   MloQualityOptimizer *q = mlo_quality_optimizer_new (mlo_quality_optimizer_config (from), &random);
@@ -140,7 +140,7 @@ copy_optimizer (const MloQualityOptimizer *from)
 }
 
 static MloBitratePredictor *
-start_predictor (const MloTrainerOptions *o, const MloTrained *from)
+start_predictor (const MloTrainerOptions * o, const MloTrained * from)
 {
   MloRandom random;
 
@@ -151,7 +151,7 @@ start_predictor (const MloTrainerOptions *o, const MloTrained *from)
 }
 
 static MloQualityOptimizer *
-start_optimizer (const MloTrainerOptions *o, const MloTrained *from)
+start_optimizer (const MloTrainerOptions * o, const MloTrained * from)
 {
   MloRandom random;
 
@@ -179,7 +179,7 @@ record_one (gpointer user_data, guint index)
 
 /* Runs all episodes; (element-type MloRecording) in their order, fewer when stopped. */
 static GPtrArray *
-record (Run *run, const char *stage, const MloEpisode *episodes, guint n)
+record (Run * run, const char *stage, const MloEpisode * episodes, guint n)
 {
   GPtrArray *out = g_ptr_array_new_with_free_func ((GDestroyNotify) mlo_recording_free);
   g_autofree MloRecording **made = g_new0 (MloRecording *, n);
@@ -207,7 +207,7 @@ record (Run *run, const char *stage, const MloEpisode *episodes, guint n)
 /* Rounds of recording and training: first others drive, then the predictor itself, since what it
  * measures depends on what it sends (dataset aggregation, Ross, Gordon and Bagnell 2011). */
 static void
-train_predictor (Run *run, MloTrained *out)
+train_predictor (Run * run, MloTrained * out)
 {
   const MloTrainerOptions *o = run->options;
   g_autoptr (GPtrArray) train = g_ptr_array_new_with_free_func ((GDestroyNotify) mlo_recording_free);
@@ -224,22 +224,19 @@ train_predictor (Run *run, MloTrained *out)
     run->where.round = round + 1;
     for (guint i = 0; i < o->episodes; i++) {
       episodes[i] = (MloEpisode) {
-        .seed = mlo_seed_mix (o->seed, SEED_RECORD, (guint64) round << 32 | i),
-        .kind = i % run->env->n_kinds,
-        .seconds = o->seconds,
-        .interval_us = o->interval_us,
-        .behaviour = round > 0 ? MLO_BEHAVIOUR_PREDICTOR
-            : i / run->env->n_kinds % 2 ? MLO_BEHAVIOUR_LABEL : MLO_BEHAVIOUR_RULES,
-        .predictor = out->predictor,
-        /* sizes and frame rates move by chance, as the optimizer may move them */
-        .epsilon = i / run->env->n_kinds % 3 == 0 ? 0.05 : 0.0,
-        .horizon_s = o->horizon_s,
-      };
+        .seed = mlo_seed_mix (o->seed, SEED_RECORD, (guint64) round << 32 | i),.kind = i % run->env->n_kinds,.seconds =
+            o->seconds,.interval_us = o->interval_us,.behaviour =
+            round >
+            0 ? MLO_BEHAVIOUR_PREDICTOR : i / run->env->n_kinds %
+            2 ? MLO_BEHAVIOUR_LABEL : MLO_BEHAVIOUR_RULES,.predictor = out->predictor,
+            /* sizes and frame rates move by chance, as the optimizer may move them */
+      .epsilon = i / run->env->n_kinds % 3 == 0 ? 0.05 : 0.0,.horizon_s = o->horizon_s,};
     }
     made = record (run, "record", episodes, o->episodes);
     g_ptr_array_set_free_func (made, NULL);
     for (guint i = 0; i < made->len; i++)
-      g_ptr_array_add ((i / run->env->n_kinds) % VALIDATION_EVERY == VALIDATION_EVERY - 1 ? hold : train, made->pdata[i]);
+      g_ptr_array_add ((i / run->env->n_kinds) % VALIDATION_EVERY == VALIDATION_EVERY - 1 ? hold : train,
+          made->pdata[i]);
     if (run->stopped && round > 0)
       break;
     mlo_predictor_train (out->predictor, train, hold, &o->predictor_training, &random, run->workers, &run->where,
@@ -254,7 +251,7 @@ train_predictor (Run *run, MloTrained *out)
 
 /* Mean reward a tick over the recordings, in points of R. */
 static double
-mean_reward (GPtrArray *recordings)
+mean_reward (GPtrArray * recordings)
 {
   double sum = 0.0;
   guint64 n = 0;
@@ -275,7 +272,7 @@ mean_reward (GPtrArray *recordings)
 }
 
 static double
-try_optimizer (Run *run, const MloTrained *out)
+try_optimizer (Run * run, const MloTrained * out)
 {
   const MloTrainerOptions *o = run->options;
   g_autofree MloEpisode *episodes = g_new0 (MloEpisode, o->select_episodes);
@@ -283,24 +280,17 @@ try_optimizer (Run *run, const MloTrained *out)
 
   for (guint i = 0; i < o->select_episodes; i++) {
     episodes[i] = (MloEpisode) {
-      .seed = mlo_seed_mix (o->seed, SEED_SELECT, i),
-      .kind = i % run->env->n_kinds,
-      .seconds = o->seconds,
-      .interval_us = o->interval_us,
-      .behaviour = out->predictor ? MLO_BEHAVIOUR_PREDICTOR : MLO_BEHAVIOUR_RULES,
-      .predictor = out->predictor,
-      .optimizer = out->optimizer,
-      .size_price = o->size_price,
-      .fps_price = o->fps_price,
-      .bitrate_price = o->bitrate_price,
-    };
+    .seed = mlo_seed_mix (o->seed, SEED_SELECT, i),.kind = i % run->env->n_kinds,.seconds = o->seconds,.interval_us =
+          o->interval_us,.behaviour = out->predictor ? MLO_BEHAVIOUR_PREDICTOR : MLO_BEHAVIOUR_RULES,.predictor =
+          out->predictor,.optimizer = out->optimizer,.size_price = o->size_price,.fps_price =
+          o->fps_price,.bitrate_price = o->bitrate_price,};
   }
   made = record (run, "select", episodes, o->select_episodes);
   return run->stopped ? NAN : mean_reward (made);
 }
 
 static void
-train_optimizer (Run *run, MloTrained *out)
+train_optimizer (Run * run, MloTrained * out)
 {
   const MloTrainerOptions *o = run->options;
   const MloScaling *scaling = &mlo_quality_optimizer_config (out->optimizer)->scaling;
@@ -327,19 +317,11 @@ train_optimizer (Run *run, MloTrained *out)
     run->where.round = round + 1;
     for (guint i = 0; i < o->optimizer_episodes; i++) {
       episodes[i] = (MloEpisode) {
-        .seed = mlo_seed_mix (o->seed, SEED_EXPLORE, (guint64) round << 32 | i),
-        .kind = i % run->env->n_kinds,
-        .seconds = o->seconds,
-        .interval_us = o->interval_us,
-        .behaviour = out->predictor ? MLO_BEHAVIOUR_PREDICTOR : MLO_BEHAVIOUR_RULES,
-        .predictor = out->predictor,
-        .optimizer = out->optimizer,
-        .epsilon = epsilon,
-        .baseline = TRUE,
-        .size_price = o->size_price,
-        .fps_price = o->fps_price,
-        .bitrate_price = o->bitrate_price,
-      };
+      .seed = mlo_seed_mix (o->seed, SEED_EXPLORE, (guint64) round << 32 | i),.kind = i % run->env->n_kinds,.seconds =
+            o->seconds,.interval_us = o->interval_us,.behaviour =
+            out->predictor ? MLO_BEHAVIOUR_PREDICTOR : MLO_BEHAVIOUR_RULES,.predictor = out->predictor,.optimizer =
+            out->optimizer,.epsilon = epsilon,.baseline = TRUE,.size_price = o->size_price,.fps_price =
+            o->fps_price,.bitrate_price = o->bitrate_price,};
     }
     made = record (run, "record", episodes, o->optimizer_episodes);
     for (guint i = 0; i < made->len; i++)
@@ -395,8 +377,8 @@ train_optimizer (Run *run, MloTrained *out)
 }
 
 void
-mlo_trainer_simulate (const MloTrainerOptions *options, const MloEnvironment *env, MloWorkers *workers,
-    const MloTrained *from, MloProgressFunc progress, gpointer user_data, MloTrained *out)
+mlo_trainer_simulate (const MloTrainerOptions * options, const MloEnvironment * env, MloWorkers * workers,
+    const MloTrained * from, MloProgressFunc progress, gpointer user_data, MloTrained * out)
 {
   Run run = { options, env, workers, progress, user_data, {0}, FALSE };
 
@@ -418,7 +400,7 @@ mlo_trainer_simulate (const MloTrainerOptions *options, const MloEnvironment *en
 
 /* A recording of @n ticks from @first on. */
 static MloRecording *
-cut (const MloRecording *r, guint first, guint n)
+cut (const MloRecording * r, guint first, guint n)
 {
   MloRecording *out = mlo_recording_new (r->interval_us);
 
@@ -428,7 +410,7 @@ cut (const MloRecording *r, guint first, guint n)
 }
 
 static void
-split (const MloDataset *d, GPtrArray *train, GPtrArray *hold)
+split (const MloDataset * d, GPtrArray * train, GPtrArray * hold)
 {
   for (guint i = 0; i < d->recordings->len; i++) {
     const MloRecording *r = d->recordings->pdata[i];
@@ -446,7 +428,7 @@ split (const MloDataset *d, GPtrArray *train, GPtrArray *hold)
 
 /* Offline: fills @replay; the number of actions that occur. */
 static guint
-fill_replay (MloReplay *replay, GPtrArray *recordings, const MloScaling *scaling, const MloOptimizerTraining *o)
+fill_replay (MloReplay * replay, GPtrArray * recordings, const MloScaling * scaling, const MloOptimizerTraining * o)
 {
   guint32 seen = 0;
 
@@ -458,8 +440,8 @@ fill_replay (MloReplay *replay, GPtrArray *recordings, const MloScaling *scaling
 }
 
 gboolean
-mlo_trainer_dataset (const MloTrainerOptions *options, const MloDataset *dataset, guint epochs, MloWorkers *workers,
-    const MloTrained *from, MloProgressFunc progress, gpointer user_data, MloTrained *out, GError **error)
+mlo_trainer_dataset (const MloTrainerOptions * options, const MloDataset * dataset, guint epochs, MloWorkers * workers,
+    const MloTrained * from, MloProgressFunc progress, gpointer user_data, MloTrained * out, GError ** error)
 {
   Run run = { options, NULL, workers, progress, user_data, {0}, FALSE };
   MloPredictorTraining training = options->predictor_training;
@@ -483,9 +465,10 @@ mlo_trainer_dataset (const MloTrainerOptions *options, const MloDataset *dataset
     mlo_trained_clear (out);
     return FALSE;
   }
-  out->predictor_summary = g_strdup_printf ("dataset: seed %" G_GUINT64_FORMAT ", %u samples, %u recordings, %u epochs, "
-      "quantile %g; validation loss %.5f%s", options->seed, dataset->n_samples, dataset->recordings->len, summary.epochs,
-      training.quantile, summary.validation, run.stopped ? "; stopped early" : "");
+  out->predictor_summary =
+      g_strdup_printf ("dataset: seed %" G_GUINT64_FORMAT ", %u samples, %u recordings, %u epochs, "
+      "quantile %g; validation loss %.5f%s", options->seed, dataset->n_samples, dataset->recordings->len,
+      summary.epochs, training.quantile, summary.validation, run.stopped ? "; stopped early" : "");
 
   if (offline.conservative <= 0.0)
     offline.conservative = 0.1;
@@ -500,8 +483,12 @@ mlo_trainer_dataset (const MloTrainerOptions *options, const MloDataset *dataset
     guint per_epoch = MAX (1u, mlo_replay_size (replay) / offline.batch), done = 0;
 
     mlo_random_seed (&random, mlo_seed_mix (options->seed, SEED_SAMPLE, 0));
-    run.where = (MloProgress) {
-    .stage = "optimizer",.unit = "updates",.epochs = epochs,.total = (double) per_epoch * epochs,.validation = NAN};
+    memset (&run.where, 0, sizeof run.where);
+    run.where.stage = "optimizer";
+    run.where.unit = "updates";
+    run.where.epochs = epochs;
+    run.where.total = (double) per_epoch *epochs;
+    run.where.validation = NAN;
     for (guint epoch = 0; epoch < epochs && !run.stopped; epoch++) {
       double sum = 0.0;
 
@@ -517,8 +504,11 @@ mlo_trainer_dataset (const MloTrainerOptions *options, const MloDataset *dataset
       run.where.epoch_complete = TRUE;
       on_progress (&run, &run.where);
     }
-    mlo_optimizer_trainer_average (trainer, mlo_quality_optimizer_parameters (out->optimizer, &(gsize) { 0 }));
-    out->optimizer_summary = g_strdup_printf ("dataset, offline: seed %" G_GUINT64_FORMAT ", %u transitions, %u updates, "
+    mlo_optimizer_trainer_average (trainer, mlo_quality_optimizer_parameters (out->optimizer, &(gsize) {
+            0}
+        ));
+    out->optimizer_summary =
+        g_strdup_printf ("dataset, offline: seed %" G_GUINT64_FORMAT ", %u transitions, %u updates, "
         "conservative %g%s", options->seed, mlo_replay_size (replay), done, offline.conservative,
         run.stopped ? "; stopped early" : "");
   }
