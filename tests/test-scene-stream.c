@@ -19,7 +19,7 @@ run (const char *preset, int fps)
   g_autoptr (MloScene) scene = mlo_scene_new (WIDTH, HEIGHT, MLO_SCENE_WILD, 4);
   g_autofree char *launch = g_strdup_printf ("appsrc name=source format=time block=true max-buffers=4 "
       "caps=video/x-raw,format=I420,width=%d,height=%d,framerate=%d/1 ! videoscale "
-      "! video/x-raw,width=426,height=240 ! x264enc tune=zerolatency speed-preset=%s bitrate=200 "
+      "! video/x-raw,width=426,height=240 ! x264enc threads=1 tune=zerolatency speed-preset=%s bitrate=200 "
       "vbv-buf-capacity=200 key-int-max=100000 ! avdec_h264 ! tee name=t "
       "t. ! queue ! video/x-raw,format=I420 ! appsink name=small sync=false "
       "t. ! queue ! videoscale ! video/x-raw,format=I420,width=%d,height=%d ! appsink name=large sync=false", WIDTH,
