@@ -13,18 +13,16 @@ typedef struct
 } Ran;
 
 static void
-ran_clear (Ran *r)
+ran_clear (Ran * r)
 {
   g_clear_pointer (&r->out, g_free);
   g_clear_pointer (&r->err, g_free);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Ran, ran_clear)
+     static char *folder;       /* of this run's files */
 
-static char *folder;            /* of this run's files */
-
-static Ran
-tool (const char *arguments)
+     static Ran tool (const char *arguments)
 {
   g_autofree char *line = g_strdup_printf ("%s %s", g_getenv ("MLO_TOOL"), arguments);
   g_auto (GStrv) argv = NULL;
@@ -73,7 +71,8 @@ put (const char *name, const char *text)
 static void
 test_dataset (void)
 {
-  g_auto (Ran) trained = tool ("train --dataset " TEST_SOURCE "/examples/data/metrics.json  --epochs 2 --output from-data");
+  g_auto (Ran) trained =
+      tool ("train --dataset " TEST_SOURCE "/examples/data/metrics.json  --epochs 2 --output from-data");
   g_auto (Ran) again = { 0 };
   g_auto (Ran) model = { 0 };
   g_auto (Ran) evaluated = { 0 };
@@ -93,7 +92,9 @@ test_dataset (void)
   simulated = tool ("simulate --kind lte --seconds 5 --models from-data --json");
   g_assert_cmpint (simulated.code, ==, 0);
   g_assert_nonnull (strstr (simulated.out, "\"utilisation\""));
-  again = tool ("train --dataset " TEST_SOURCE "/examples/data/metrics.json  --epochs 1 --from from-data --output from-data");
+  again =
+      tool ("train --dataset " TEST_SOURCE
+      "/examples/data/metrics.json  --epochs 1 --from from-data --output from-data");
   g_assert_cmpint (again.code, ==, 0);
 }
 
@@ -177,7 +178,8 @@ static const struct
 static void
 test_bad (void)
 {
-  g_autofree char *empty = g_build_filename (folder, "empty", NULL), *broken = g_build_filename (folder, "broken", NULL);
+  g_autofree char *empty = g_build_filename (folder, "empty", NULL), *broken =
+      g_build_filename (folder, "broken", NULL);
 
 #define SAMPLE(t, loss) "{\"timestamp\": " t ", \"latency_ms\": 40, \"jitter_ms\": 1, \"packet_loss\": " loss \
     ", \"bandwidth_kbps\": null, \"bitrate_kbps\": 4000, \"fps\": 60, \"quality_score\": 0.5}"

@@ -18,6 +18,7 @@ static const struct
   {"rule-ladder", MLO_CONTENDER_RULE_LADDER},
   {"no-predictor", MLO_CONTENDER_NO_PREDICTOR},
   {"guard", MLO_CONTENDER_GUARD},
+  {"rules", MLO_CONTENDER_RULES},
   {"label", MLO_CONTENDER_LABEL},
   {"gcc", MLO_CONTENDER_GCC},
   {"omniscient", MLO_CONTENDER_OMNISCIENT},
@@ -127,7 +128,7 @@ make_policy (const MloRun * run, Oracle * oracle, MloController ** controller)
   config.interval_us = run->config->interval_us;
   config.predictor = mlo_contender_needs_predictor (c) ? run->predictor : NULL;
   config.optimizer = mlo_contender_needs_optimizer (c) ? run->optimizer : NULL;
-  config.rule_ladder = c->kind == MLO_CONTENDER_GUARD || c->kind == MLO_CONTENDER_RULE_LADDER
+  config.rule_ladder = c->kind == MLO_CONTENDER_RULES || c->kind == MLO_CONTENDER_RULE_LADDER
       || c->kind == MLO_CONTENDER_LABEL;
   if (c->kind == MLO_CONTENDER_LABEL) {
     config.predict = predict_label;

@@ -15,7 +15,8 @@ typedef enum
   MLO_CONTENDER_NO_DQN,         /* predictor and guard; size and frame rate stay */
   MLO_CONTENDER_RULE_LADDER,    /* predictor and guard; size and frame rate by rule */
   MLO_CONTENDER_NO_PREDICTOR,   /* optimizer and guard's rules */
-  MLO_CONTENDER_GUARD,          /* rules alone */
+  MLO_CONTENDER_GUARD,          /* the guard's rules for the bitrate alone; size and frame rate stay */
+  MLO_CONTENDER_RULES,          /* the same with size and frame rate by rule: what runs without models */
   MLO_CONTENDER_LABEL,          /* as RULE_LADDER, with the label for a prediction: what the predictor is to learn */
   MLO_CONTENDER_FIXED,
   MLO_CONTENDER_GCC,
@@ -30,7 +31,7 @@ typedef struct
   char name[32];
 } MloContender;
 
-#define MLO_CONTENDER_NAMES "ours, no-dqn, rule-ladder, no-predictor, guard, label, fixed:KBPS, gcc, omniscient, omniscient-mean"
+#define MLO_CONTENDER_NAMES "ours, no-dqn, rule-ladder, no-predictor, guard, rules, label, fixed:KBPS, gcc, omniscient, omniscient-mean"
 
 gboolean mlo_contender_parse (const char *text, MloContender * out, GError ** error);
 /* Comma-separated; (element-type MloContender). */

@@ -350,6 +350,7 @@ static gboolean
 print_verdict (const Contest * c)
 {
   int ours = find_contender (c, MLO_CONTENDER_OURS), guard = find_contender (c, MLO_CONTENDER_GUARD);
+  int rules = find_contender (c, MLO_CONTENDER_RULES);
   int no_dqn = find_contender (c, MLO_CONTENDER_NO_DQN), omniscient = find_contender (c, MLO_CONTENDER_OMNISCIENT);
   double mean, least, worst;
   const char *which;
@@ -367,6 +368,13 @@ print_verdict (const Contest * c)
         "wanted %+.1f and no kind below %+.1f: %s\n", mean, least, which, worst, MUST_GAIN, -MAY_LOSE,
         ok ? "yes" : "NO");
     good = good && ok;
+  }
+  if (rules >= 0) {
+    compare (c, ours, rules, &mean, &least, &worst, &which);
+    printf ("over the rules that run without models, size and frame rate included: %+.2f (least of the models %+.2f; "
+        "worst kind %s %+.2f); wanted no kind below %+.1f: %s\n", mean, least, which, worst, -MAY_LOSE,
+        worst >= -MAY_LOSE ? "yes" : "NO");
+    good = good && worst >= -MAY_LOSE;
   }
   if (no_dqn >= 0) {
     compare (c, ours, no_dqn, &mean, &least, &worst, &which);
@@ -521,9 +529,9 @@ load_models (Contest * c, char **folders, char **files, GError ** error)
   }
   first = &g_array_index (c->models, Models, 0);
   if (!c->contenders) {
-    c->contenders = mlo_contenders_parse (!first->optimizer ? "rule-ladder,no-dqn,guard,gcc,omniscient"
+    c->contenders = mlo_contenders_parse (!first->optimizer ? "rule-ladder,no-dqn,guard,rules,gcc,omniscient"
         : !first->predictor ? "no-predictor,guard,gcc,omniscient"
-        : "ours,no-dqn,no-predictor,guard,fixed:3000,gcc,omniscient", NULL);
+        : "ours,no-dqn,no-predictor,guard,rules,fixed:3000,gcc,omniscient", NULL);
     return TRUE;
   }
   for (guint i = 0; i < c->models->len; i++) {
@@ -566,7 +574,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Contest, contest_clear)
     {"links", 'n', 0, G_OPTION_ARG_INT, &per_kind, "Links a kind and seed (16); of recordings at most (all)", "N"},
     {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &seconds, "Length of a generated link (60)", "SECONDS"},
     {"controllers", 'c', 0, G_OPTION_ARG_STRING, &names, MLO_CONTENDER_NAMES
-          " (ours,no-dqn,no-predictor,guard,fixed:3000,gcc,omniscient)", "NAMES"},
+          " (ours,no-dqn,no-predictor,guard,rules,fixed:3000,gcc,omniscient)", "NAMES"},
     {"jobs", 'j', 0, G_OPTION_ARG_INT, &jobs, "Threads (as many as processors)", "N"},
     {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Everything as JSON, each run too", NULL},
     {"check", 0, 0, G_OPTION_ARG_NONE, &check, "Fail where the networks do not earn their place", NULL},
