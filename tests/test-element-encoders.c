@@ -199,12 +199,153 @@ test_resolve (void)
   g_assert_false (gst_mlo_encoder_resolve (&e, queue, "no-such-property", -1));
 }
 
+/* Stand-ins for encoders that are not here, with the properties that theirs have. */
+typedef struct
+{
+  GstElement parent;
+  GstStructure *controls;
+  guint bitrate, cpb;
+  gint64 rate;
+} Fake;
+
+typedef GstElementClass FakeClass;
+
+enum
+{
+  FAKE_0, FAKE_CONTROLS, FAKE_BITRATE, FAKE_CPB, FAKE_RATE, FAKE_LOCKED
+};
+
+static void
+fake_set (GObject * o, guint id, const GValue * value, GParamSpec * spec)
+{
+  Fake *f = (Fake *) o;
+
+  if (id == FAKE_CONTROLS) {
+    g_clear_pointer (&f->controls, gst_structure_free);
+    f->controls = g_value_dup_boxed (value);
+  } else if (id == FAKE_BITRATE)
+    f->bitrate = g_value_get_uint (value);
+  else if (id == FAKE_CPB)
+    f->cpb = g_value_get_uint (value);
+  else if (id == FAKE_RATE)
+    f->rate = g_value_get_int64 (value);
+}
+
+static void
+fake_get (GObject * o, guint id, GValue * value, GParamSpec * spec)
+{
+  Fake *f = (Fake *) o;
+
+  if (id == FAKE_CONTROLS)
+    g_value_set_boxed (value, f->controls);
+  else if (id == FAKE_BITRATE)
+    g_value_set_uint (value, f->bitrate);
+  else if (id == FAKE_CPB)
+    g_value_set_uint (value, f->cpb);
+  else if (id == FAKE_RATE)
+    g_value_set_int64 (value, f->rate);
+  else
+    g_value_set_int (value, 777);       /* takes no other value */
+}
+
+static void
+fake_finalize (GObject * o)
+{
+  g_clear_pointer (&((Fake *) o)->controls, gst_structure_free);
+  G_OBJECT_CLASS (g_type_class_peek (GST_TYPE_ELEMENT))->finalize (o);
+}
+
+static void
+fake_class_init (gpointer klass, gpointer kind)
+{
+  GObjectClass *k = klass;
+
+  k->set_property = fake_set;
+  k->get_property = fake_get;
+  k->finalize = fake_finalize;
+  gst_element_class_set_static_metadata (klass, "Fake", "Codec/Encoder/Video", "Test", "Test");
+  if (GPOINTER_TO_INT (kind) == 0) {
+    g_object_class_install_property (k, FAKE_CONTROLS, g_param_spec_boxed ("extra-controls", "c", "Extra v4l2 controls",
+            GST_TYPE_STRUCTURE, G_PARAM_READWRITE));
+  } else if (GPOINTER_TO_INT (kind) == 1) {
+    g_object_class_install_property (k, FAKE_BITRATE, g_param_spec_uint ("bitrate", "b",
+            "The desired bitrate expressed in kbps (0: auto-calculate)", 0, 2048000, 0, G_PARAM_READWRITE));
+    g_object_class_install_property (k, FAKE_CPB, g_param_spec_uint ("cpb-size", "c", "In Kb", 0, 2048000, 0,
+            G_PARAM_READWRITE));
+  } else if (GPOINTER_TO_INT (kind) == 2) {
+    g_object_class_install_property (k, FAKE_RATE, g_param_spec_int64 ("target-bitrate", "r",
+            "Target bitrate in bits per second", 0, G_MAXINT64, 0, G_PARAM_READWRITE));
+  } else {
+    g_object_class_install_property (k, FAKE_LOCKED, g_param_spec_int ("bitrate", "r", "Rate in kbit/s", 0, 10000, 777,
+            G_PARAM_READWRITE));
+  }
+}
+
+static GstElement *
+fake_new (const char *factory, int kind)
+{
+  g_autofree char *name = g_strdup_printf ("Fake%d", kind);
+  GTypeInfo info = {.class_size = sizeof (FakeClass),.class_init = fake_class_init,
+    .class_data = GINT_TO_POINTER (kind),.instance_size = sizeof (Fake)
+  };
+  GType type = g_type_register_static (GST_TYPE_ELEMENT, name, &info, 0);
+
+  g_assert_true (gst_element_register (NULL, factory, GST_RANK_NONE, type));
+  return gst_object_ref_sink (gst_element_factory_make (factory, NULL));
+}
+
+static void
+test_table (void)
+{
+  g_autoptr (GstElement) v4l2 = fake_new ("v4l2h264enc", 0);
+  g_autoptr (GstElement) va = fake_new ("vah264enc", 1);
+  g_autoptr (GstElement) unknown = fake_new ("someenc", 2);
+  g_autoptr (GstElement) locked = fake_new ("lockedenc", 3);
+  g_autoptr (GstStructure) controls = gst_structure_from_string ("controls,h264_profile=4;", NULL);
+  GstMloEncoder e;
+  guint value;
+  int rate;
+
+  /* Its other controls stay. */
+  g_object_set (v4l2, "extra-controls", controls, NULL);
+  g_assert_true (gst_mlo_encoder_resolve (&e, v4l2, NULL, -1));
+  g_assert_cmpfloat (gst_mlo_encoder_get_kbps (&e, v4l2), ==, 0.0);
+  g_assert_true (gst_mlo_encoder_set_kbps (&e, v4l2, 1234.5));
+  g_assert_cmpfloat (gst_mlo_encoder_get_kbps (&e, v4l2), ==, 1234.5);
+  g_assert_true (gst_structure_get_int (((Fake *) v4l2)->controls, "video_bitrate", &rate));
+  g_assert_cmpint (rate, ==, 1234500);
+  g_assert_true (gst_structure_has_field (((Fake *) v4l2)->controls, "h264_profile"));
+  gst_mlo_encoder_set_vbv (&e, v4l2, 200.0, 1000.0);
+
+  g_assert_true (gst_mlo_encoder_resolve (&e, va, NULL, -1));
+  g_assert_cmpint (e.unit, ==, GST_MLO_UNIT_KBPS);
+  g_assert_true (e.info->keyframe_on_bitrate);
+  g_assert_true (gst_mlo_encoder_set_kbps (&e, va, 3000.0));
+  gst_mlo_encoder_set_vbv (&e, va, 200.0, 3000.0);
+  g_object_get (va, "cpb-size", &value, NULL);
+  g_assert_cmpuint (value, ==, 600);
+  /* More than the property takes: its greatest value. */
+  g_assert_true (gst_mlo_encoder_set_kbps (&e, va, 1e9));
+  g_assert_cmpfloat (gst_mlo_encoder_get_kbps (&e, va), ==, 2048000.0);
+
+  g_assert_true (gst_mlo_encoder_resolve (&e, unknown, NULL, -1));
+  g_assert_null (e.info->factory);
+  g_assert_cmpint (e.unit, ==, GST_MLO_UNIT_BPS);
+  g_assert_true (gst_mlo_encoder_set_kbps (&e, unknown, 3000.0));
+  g_assert_cmpint (((Fake *) unknown)->rate, ==, 3000000);
+
+  /* One that stores nothing is found out by reading back. */
+  g_assert_true (gst_mlo_encoder_resolve (&e, locked, NULL, -1));
+  g_assert_false (gst_mlo_encoder_set_kbps (&e, locked, 3000.0));
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   gst_init (&argc, &argv);
   g_test_add_func ("/encoder/resolve", test_resolve);
+  g_test_add_func ("/encoder/table", test_table);
   g_test_add_func ("/encoder/repair", test_repair);
   g_test_add_func ("/encoder/user-settings", test_user_settings);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
