@@ -214,6 +214,7 @@ train_predictor (Run * run, MloTrained * out)
   g_autoptr (GPtrArray) hold = g_ptr_array_new_with_free_func ((GDestroyNotify) mlo_recording_free);
   g_autofree MloEpisode *episodes = g_new0 (MloEpisode, o->episodes);
   MloPredictorSummary summary = {.validation = NAN,.error = NAN,.over = NAN };
+  g_autofree char *judged = NULL;
   MloRandom random;
 
   mlo_random_seed (&random, mlo_seed_mix (o->seed, SEED_ORDER, 0));
@@ -243,10 +244,14 @@ train_predictor (Run * run, MloTrained * out)
         on_progress, run, &summary);
   }
   g_free (out->predictor_summary);
-  out->predictor_summary = g_strdup_printf ("simulated: seed %" G_GUINT64_FORMAT ", %u rounds of %u episodes of %g s, "
-      "horizon %g s, quantile %g; validation loss %.5f, mean relative error %.3f, above the label %.2f%s", o->seed,
-      o->rounds, o->episodes, o->seconds, o->horizon_s, o->predictor_training.quantile, summary.validation,
-      expm1 (summary.error), summary.over, run->stopped ? "; stopped early" : "");
+  if (isfinite (summary.validation))
+    judged =
+        g_strdup_printf ("; validation loss %.5f, mean relative error %.3f, above the label %.2f", summary.validation,
+        expm1 (summary.error), summary.over);
+  out->predictor_summary =
+      g_strdup_printf ("simulated: seed %" G_GUINT64_FORMAT ", %u rounds of %u episodes of %g s, "
+      "horizon %g s, quantile %g%s%s", o->seed, o->rounds, o->episodes, o->seconds, o->horizon_s,
+      o->predictor_training.quantile, judged ? judged : "", run->stopped ? "; stopped early" : "");
 }
 
 /* Mean reward a tick over the recordings, in points of R. */
@@ -481,6 +486,7 @@ mlo_trainer_dataset (const MloTrainerOptions * options, const MloDataset * datas
   } else {
     g_autoptr (MloOptimizerTrainer) trainer = mlo_optimizer_trainer_new (out->optimizer, &offline);
     guint per_epoch = MAX (1u, mlo_replay_size (replay) / offline.batch), done = 0;
+    gsize n_params;
 
     mlo_random_seed (&random, mlo_seed_mix (options->seed, SEED_SAMPLE, 0));
     memset (&run.where, 0, sizeof run.where);
@@ -504,9 +510,7 @@ mlo_trainer_dataset (const MloTrainerOptions * options, const MloDataset * datas
       run.where.epoch_complete = TRUE;
       on_progress (&run, &run.where);
     }
-    mlo_optimizer_trainer_average (trainer, mlo_quality_optimizer_parameters (out->optimizer, &(gsize) {
-            0}
-        ));
+    mlo_optimizer_trainer_average (trainer, mlo_quality_optimizer_parameters (out->optimizer, &n_params));
     out->optimizer_summary =
         g_strdup_printf ("dataset, offline: seed %" G_GUINT64_FORMAT ", %u transitions, %u updates, "
         "conservative %g%s", options->seed, mlo_replay_size (replay), done, offline.conservative,
