@@ -52,6 +52,31 @@ test_backlog (void)
   g_assert_cmpfloat (mlo_label_kbps (l, &in), >, 0.95 * in.max_kbps);
 }
 
+/* Chance loss asks for fewer packets: the label falls with it, most where a key frame is long in coming. */
+static void
+test_loss (void)
+{
+  g_autoptr (MloTrace) t = mlo_trace_new_constant (8000.0, 10.0);
+  g_autofree MloLabel *l = g_new0 (MloLabel, 1);
+  MloLabelInput in = input (t);
+  double clean = mlo_label_kbps (l, &in), some, more;
+
+  in.payload = 1200.0;
+  in.repair_s = 0.1;
+  in.broken_db = 7.0;
+  g_assert_cmpfloat (mlo_label_kbps (l, &in), ==, clean);
+  in.loss_events = 0.003;
+  some = mlo_label_kbps (l, &in);
+  in.repair_s = 0.3;
+  more = mlo_label_kbps (l, &in);
+  g_test_message ("no loss %.0f, 0.3 %% %.0f, mended late %.0f", clean, some, more);
+  g_assert_cmpfloat (some, <, clean);
+  g_assert_cmpfloat (more, <, some);
+  /* all is lost: no rate is better than another, and nothing breaks */
+  in.loss_events = 1.0;
+  g_assert_cmpfloat (mlo_label_kbps (l, &in), >=, in.min_kbps);
+}
+
 /* Delay that nobody can avoid teaches no fear: a link that is gone for 100 ms twice a second has a
  * label near what it carries on average in between. A dead one has the least. */
 static void
@@ -117,6 +142,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/label/steady", test_steady);
   g_test_add_func ("/label/backlog", test_backlog);
+  g_test_add_func ("/label/loss", test_loss);
   g_test_add_func ("/label/fades", test_fades);
   g_test_add_func ("/label/best", test_best);
   return g_test_run ();

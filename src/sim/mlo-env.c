@@ -29,6 +29,8 @@
 /* Quality lost by pictures whose reference is broken, and where it ends. */
 #define BROKEN_DB 7.0
 #define BROKEN_FLOOR_DB 12.0
+/* Frames from a gap in the numbers to a decoded key frame, the round trip apart: seen, encoded, longer to send. */
+#define REPAIR_FRAMES 4.0
 /* Local rates are measured over this many ticks. */
 #define RATE_TICKS 10
 /* From the decoded picture to the display: half a refresh. */
@@ -646,6 +648,10 @@ mlo_env_label_kbps (MloEnv * env, double horizon_s)
     .max_kbps = c->limits.max_bitrate_kbps,
     .overhead = 1.0 + (double) MLO_PACKET_OVERHEAD / env->payload,
     .base_ms = c->encode_ms * share + 0.5 * base_rtt_ms (env, env->now_us) + c->decode_ms * share + DISPLAY_MS,
+    .loss_events = c->random_loss + (c->burst_loss > 0.0 ? c->burst_loss / MAX (c->burst_length, 1.0) : 0.0),
+    .payload = env->payload,
+    .repair_s = 0.001 * base_rtt_ms (env, env->now_us) + REPAIR_FRAMES / coded_fps (env),
+    .broken_db = BROKEN_DB,
     .fps = coded_fps (env),
     .scale = (double) coded_height (env) / c->source.height,
     .pixels = source,

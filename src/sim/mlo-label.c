@@ -69,7 +69,19 @@ reward_of (const MloLabel * l, const MloLabelInput * in, guint n, guint steps, d
   const double bytes = 125.0 * kbps * in->overhead / in->fps;
   double end = in->backlog_bytes, delay = 0.0, gaps = 0.0, last = -1.0, last_empty = -1.0;
   guint shown = 0, possible = 0, j = 1;
+  double hit = 0.0, whole;
   MloQoeSecond second;
+
+  /* Chance loss: the more packets a frame has, the more frames are hit, and until the key frame that was asked for
+   * comes the reference is broken. */
+  if (in->loss_events > 0.0) {
+    double broken;
+
+    hit = 1.0 - pow (1.0 - MIN (in->loss_events, 1.0), ceil (125.0 * kbps / in->fps / in->payload));
+    broken = hit * in->fps * in->repair_s;
+    psnr_db -= in->broken_db * broken / (1.0 + broken);
+  }
+  whole = 1.0 - hit;
 
   for (guint k = 0; k < n; k++) {
     double at = k * frame_us, arrival, wait;
@@ -96,9 +108,9 @@ reward_of (const MloLabel * l, const MloLabelInput * in, guint n, guint steps, d
   if (possible == 0)
     return MLO_QOE_REWARD_FLOOR;
   second = (MloQoeSecond) {
-  .psnr_db = psnr_db,.fps = in->fps * shown / possible,.delay_ms =
+  .psnr_db = psnr_db,.fps = in->fps * whole * shown / possible,.delay_ms =
         in->base_ms + (shown > 0 ? delay / shown / 1000.0 : 0.0),.lost_percent =
-        100.0 * (possible - shown) / possible,.gap_ms = MAX (gaps, 0.0) / 1000.0 / MIN (in->horizon_s, 5.0),};
+        100.0 * (possible - whole * shown) / possible,.gap_ms = MAX (gaps, 0.0) / 1000.0 / MIN (in->horizon_s, 5.0),};
   return mlo_qoe_reward (&second) - DEEP_PRICE * MAX (second.delay_ms - DEEP_MS, 0.0);
 }
 

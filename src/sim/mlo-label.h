@@ -21,6 +21,10 @@ typedef struct
   double min_kbps, max_kbps;    /* encoder output */
   double overhead;              /* IP bytes over encoder's bytes, >= 1 */
   double base_ms;               /* capture to display but for the queue */
+  double loss_events;           /* chance losses on the path for each packet sent, a burst counted once */
+  double payload;               /* encoder's bytes in a packet; needed where packets are lost */
+  double repair_s;              /* from a lost packet to the key frame that mends the decoder's reference */
+  double broken_db;             /* what the pictures between lose */
   double fps, scale, pixels, complexity;        /* as in mlo_qoe_psnr_db() */
 } MloLabelInput;
 
