@@ -77,7 +77,7 @@ static void
 test_predictor_learns (void)
 {
   MloPredictorSummary first, last;
-  g_autoptr (MloBitratePredictor) a = train_small (2, 1, 0.5, 0.0, MLO_FORM_STREAM, &first);
+  g_autoptr (MloBitratePredictor) a G_GNUC_UNUSED = train_small (2, 1, 0.5, 0.0, MLO_FORM_STREAM, &first);
   g_autoptr (MloBitratePredictor) b = train_small (2, 25, 0.5, 0.0, MLO_FORM_STREAM, &last);
   g_autoptr (GPtrArray) fresh = make_recordings (3, 1, 300, 0.0);
   g_autoptr (MloPredictorState) state = mlo_predictor_state_new (b);
@@ -107,7 +107,7 @@ test_predictor_quantile (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (taus); i++) {
     MloPredictorSummary s;
-    g_autoptr (MloBitratePredictor) p = train_small (2, 20, taus[i], 0.8, MLO_FORM_STREAM, &s);
+    g_autoptr (MloBitratePredictor) p G_GNUC_UNUSED = train_small (2, 20, taus[i], 0.8, MLO_FORM_STREAM, &s);
 
     g_test_message ("quantile %g: %.3f of the labels below", taus[i], s.over);
     g_assert_cmpfloat (fabs (s.over - taus[i]), <, 0.1);
@@ -118,8 +118,8 @@ static void
 test_predictor_window (void)
 {
   MloPredictorSummary first, last;
-  g_autoptr (MloBitratePredictor) a = train_small (2, 1, 0.5, 0.0, MLO_FORM_WINDOW, &first);
-  g_autoptr (MloBitratePredictor) b = train_small (2, 20, 0.5, 0.0, MLO_FORM_WINDOW, &last);
+  g_autoptr (MloBitratePredictor) a G_GNUC_UNUSED = train_small (2, 1, 0.5, 0.0, MLO_FORM_WINDOW, &first);
+  g_autoptr (MloBitratePredictor) b G_GNUC_UNUSED = train_small (2, 20, 0.5, 0.0, MLO_FORM_WINDOW, &last);
 
   g_test_message ("validation after 1 epoch %.4f, after 20 %.4f", first.validation, last.validation);
   g_assert_cmpfloat (last.validation, <, 0.7 * first.validation);
