@@ -91,12 +91,12 @@ resident_kib (void)
 static void
 load (void)
 {
-  g_autoptr (GstElement) scale = gst_object_ref_sink (gst_element_factory_make ("videoscale", NULL));
+  g_autoptr (GstElement) scale G_GNUC_UNUSED = gst_object_ref_sink (gst_element_factory_make ("videoscale", NULL));
   g_autoptr (GstElement) element = NULL;
   long before = resident_kib ();
   double begin = now_us ();
 
-  g_autoptr (GstPlugin) plugin = gst_plugin_load_by_name ("mloptimizer");
+  g_autoptr (GstPlugin) plugin G_GNUC_UNUSED = gst_plugin_load_by_name ("mloptimizer");
   printf ("plugin_load_ms %.2f ms\n", (now_us () - begin) / 1000.0);
   element = gst_object_ref_sink (gst_element_factory_make ("mloptimizer", NULL));
   printf ("plugin_rss_kib %ld KiB\n", resident_kib () - before);
