@@ -574,6 +574,12 @@ test_added_late (void)
   run_free (r);
 }
 
+static gboolean
+measures_fps (Run * r, gpointer data)
+{
+  return run_measure (r, "fps") > 0.0;
+}
+
 /* Downstream fixes the size: ours is not forced on it. */
 static void
 test_fixed_size (void)
@@ -583,7 +589,7 @@ test_fixed_size (void)
       "mloptimizer name=o ! video/x-raw,width=640,height=480 ! " X264 " ! fakesink");
 
   run_play (r);
-  g_assert_true (run_until (r, 5.0, encoder_at, GUINT_TO_POINTER (1000)));
+  g_assert_true (run_until (r, 10.0, measures_fps, NULL));
   g_signal_connect (r->element, "decision", G_CALLBACK (on_smaller), NULL);
   g_object_set (r->element, "max-bitrate", 800000, NULL);
   g_assert_true (run_until (r, 5.0, has_warning, (gpointer) "nothing downstream takes"));
