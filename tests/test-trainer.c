@@ -325,6 +325,9 @@ toy_options (void)
   /* chance switches at any tick here: over many steps the first one's effect would be lost */
   o.optimizer_training.n_steps = 2;
   o.optimizer_training.gamma = 0.9;
+  /* a switch is worth it here */
+  o.size_price = 2.0;
+  o.fps_price = 1.0;
   return o;
 }
 
