@@ -27,7 +27,6 @@ mlo_dispersion_add (MloDispersion * d, const MloPacket * packet, gint64 free_arr
   a = &d->ring[d->next];
   a->arrival_us = packet->arrival_us;
   a->bytes = packet->size + MLO_PACKET_OVERHEAD;
-  a->wait_us = (guint32) CLAMP (packet->arrival_us - free_arrival_us, 0, G_MAXINT32);
   /* Without a queue it would have come by the time the one before it came: it waited for that one. */
   a->chained = !first && free_arrival_us < d->last_arrival_us + ARRIVAL_GRID_US;
   d->last_arrival_us = packet->arrival_us;

@@ -26,7 +26,6 @@ typedef struct
 {
   gint64 arrival_us;            /* receiver's clock */
   guint32 bytes;                /* with headers */
-  guint32 wait_us;              /* delay above the path's minimum */
   gboolean chained;
 } MloArrival;
 

@@ -49,10 +49,8 @@ mlo_window_acked (MloWindow * w, const MloPacket * packets, guint n)
   gint64 newest = w->last_ack_us;
   guint32 part = 0, before;
 
-  for (guint i = 0; i < n; i++) {
+  for (guint i = 0; i < n; i++)
     newest = MAX (newest, packets[i].send_us);
-    w->total_acked += packets[i].size;
-  }
   w->last_ack_us = newest;
 
   /* A frame's packets leave a little after the frame left the encoder, in order: with a packet sent

@@ -29,7 +29,7 @@ typedef struct
   gint64 probe_interval_us;     /* > 0: feedback lost */
   gint64 last_admit_us;
   guint64 skipped;              /* frames refused so far */
-  guint64 total_sent, total_acked;      /* bytes since init */
+  guint64 total_sent;           /* bytes since init */
   gint64 last_ack_us;           /* send time of the newest acknowledged packet, 0: none */
 } MloWindow;
 
