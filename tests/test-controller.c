@@ -359,6 +359,134 @@ test_networks_word (void)
   stream_clear (&s);
 }
 
+/* A server tells of its path every 100 ms: link, backlog, what it sends. */
+typedef struct
+{
+  MloController *controller;
+  MloSample metrics;
+  gint64 now_us;
+} Told;
+
+static void
+told_init (Told * t, const MloControllerConfig * config, double capacity_kbps)
+{
+  memset (t, 0, sizeof *t);
+  t->controller = mlo_controller_new (config);
+  t->now_us = 10 * G_USEC_PER_SEC;
+  mlo_sample_set (&t->metrics, MLO_FIELD_LATENCY, 40.0);
+  mlo_sample_set (&t->metrics, MLO_FIELD_QUEUE_DELAY, 0.0);
+  mlo_sample_set (&t->metrics, MLO_FIELD_JITTER, 2.0);
+  mlo_sample_set (&t->metrics, MLO_FIELD_PACKET_LOSS, 0.0);
+  mlo_sample_set (&t->metrics, MLO_FIELD_BANDWIDTH, capacity_kbps);
+  mlo_sample_set (&t->metrics, MLO_FIELD_FPS, 60.0);
+}
+
+static const MloDecision *
+told_run (Told * t, guint ticks)
+{
+  for (guint i = 0; i < ticks; i++) {
+    t->now_us += 100000;
+    mlo_controller_on_metrics (t->controller, t->now_us, &t->metrics);
+    mlo_controller_tick (t->controller, t->now_us, &t->metrics);
+  }
+  return mlo_controller_decision (t->controller);
+}
+
+static void
+test_metrics_are_feedback (void)
+{
+  MloControllerConfig c = config_of (2000.0);
+  double word = 5000.0;
+  const MloDecision *d;
+  Told t;
+
+  c.predict = predict;
+  c.user_data = &word;
+  told_init (&t, &c, 8000.0);
+  d = told_run (&t, 20);
+  g_assert_cmpint (d->state, ==, MLO_GUARD_NORMAL);
+  g_assert_cmpfloat (d->bitrate_kbps, ==, 5000.0);
+  g_assert_cmpfloat (d->capacity_kbps, ==, 8000.0);
+  g_assert_cmpfloat (d->confidence, >, 0.9);
+  g_assert_cmpuint (d->window_bytes, ==, G_MAXUINT64);
+
+  /* A fall with a queue is acted on before the next tick. */
+  mlo_sample_set (&t.metrics, MLO_FIELD_QUEUE_DELAY, 40.0);
+  mlo_sample_set (&t.metrics, MLO_FIELD_LATENCY, 80.0);
+  mlo_sample_set (&t.metrics, MLO_FIELD_BANDWIDTH, 3000.0);
+  mlo_controller_on_metrics (t.controller, t.now_us + 20000, &t.metrics);
+  d = mlo_controller_react (t.controller, t.now_us + 20000);
+  g_assert_nonnull (d);
+  g_assert_cmpint (d->state, ==, MLO_GUARD_BACKOFF);
+  g_assert_cmpfloat (d->bitrate_kbps, <, 3000.0);
+  g_assert_cmpfloat (mlo_controller_sample (t.controller)->bandwidth_kbps, ==, 3000.0);
+
+  /* A server that sends something else than what was decided: its word is in the observation. */
+  mlo_sample_set (&t.metrics, MLO_FIELD_BITRATE, 7777.0);
+  told_run (&t, 1);
+  g_assert_cmpfloat (mlo_controller_sample (t.controller)->bitrate_kbps, ==, 7777.0);
+
+  /* Nothing is told of the path any more: half, and no prediction. */
+  t.metrics.valid = 1u << MLO_FIELD_FPS;
+  d = told_run (&t, 1);
+  g_assert_cmpint (d->state, ==, MLO_GUARD_FALLBACK);
+  g_assert_cmpint (d->limiter, ==, MLO_LIMITER_NETWORK);
+  g_assert_cmpfloat (d->predicted_kbps, <, 0.0);
+  mlo_controller_free (t.controller);
+}
+
+static void
+test_metrics_by_rule (void)
+{
+  MloControllerConfig c = config_of (1000.0);
+  const MloDecision *d;
+  double held;
+  Told t;
+
+  told_init (&t, &c, 8000.0);
+  d = told_run (&t, 100);
+  g_assert_cmpint (d->state, ==, MLO_GUARD_FALLBACK);
+  g_assert_cmpfloat (d->bitrate_kbps, >, 6500.0);
+  g_assert_cmpfloat (d->bitrate_kbps, <, 8000.0);
+
+  /* A fifth is lost and no queue is told: the capacity told is wrong. */
+  mlo_sample_set (&t.metrics, MLO_FIELD_PACKET_LOSS, 0.2);
+  held = d->bitrate_kbps;
+  g_assert_cmpfloat (told_run (&t, 20)->bitrate_kbps, <, 0.3 * held);
+  mlo_sample_set (&t.metrics, MLO_FIELD_PACKET_LOSS, 0.0);
+
+  /* Without a capacity it rises, but not on bytes that the server says it does not send. */
+  mlo_sample_set (&t.metrics, MLO_FIELD_BANDWIDTH, 0.0);
+  d = told_run (&t, 100);
+  g_assert_cmpfloat (d->bitrate_kbps, >, 8000.0);
+  g_assert_cmpfloat (d->capacity_kbps, <=, 0.0);
+  held = d->bitrate_kbps;
+  mlo_sample_set (&t.metrics, MLO_FIELD_BITRATE, 1000.0);
+  g_assert_cmpfloat (told_run (&t, 20)->bitrate_kbps, ==, held);
+  mlo_controller_free (t.controller);
+}
+
+/* Feedback per packet is nearer to the truth. */
+static void
+test_packets_over_metrics (void)
+{
+  MloControllerConfig c = config_of (1000.0);
+  Stream s;
+  Told t;
+
+  told_init (&t, &c, 50000.0);
+  mlo_controller_free (t.controller);
+  stream_init (&s, &c, 8000.0);
+  stream_run (&s, 3.0);
+  for (guint i = 0; i < 50; i++) {
+    mlo_controller_on_metrics (s.controller, s.now_us, &t.metrics);
+    stream_run (&s, 0.1);
+  }
+  g_assert_cmpfloat (mlo_controller_sample (s.controller)->bandwidth_kbps, <, 8500.0);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, <, 8000.0);
+  stream_clear (&s);
+}
+
 #if COUNT_ALLOCATIONS
 /* An encoder that puts out 5 Mbit/s whatever it is told, on a link of 3: pictures get smaller. */
 static void
@@ -426,6 +554,9 @@ main (int argc, char **argv)
   g_test_add_func ("/controller/limits", test_limits);
   g_test_add_func ("/controller/override", test_override);
   g_test_add_func ("/controller/networks-word", test_networks_word);
+  g_test_add_func ("/controller/metrics-are-feedback", test_metrics_are_feedback);
+  g_test_add_func ("/controller/metrics-by-rule", test_metrics_by_rule);
+  g_test_add_func ("/controller/packets-over-metrics", test_packets_over_metrics);
 #if COUNT_ALLOCATIONS
   g_test_add_func ("/controller/deaf-encoder", test_deaf_encoder);
   g_test_add_func ("/controller/allocates-nothing", test_allocates_nothing);

@@ -36,6 +36,13 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 #define PROBE_INTERVAL_US 200000
 /* Receiver reports count as feedback for this long. */
 #define REPORT_FRESH_US (12 * G_USEC_PER_SEC)
+/* Metrics with any of these are feedback. */
+#define METRICS_PATH ((1u << MLO_FIELD_LATENCY) | (1u << MLO_FIELD_QUEUE_DELAY) | (1u << MLO_FIELD_PACKET_LOSS) \
+    | (1u << MLO_FIELD_BANDWIDTH))
+/* The networks never saw a stream without these. */
+#define METRICS_NETWORKS ((1u << MLO_FIELD_LATENCY) | (1u << MLO_FIELD_BANDWIDTH))
+/* So many losses without a queue: the capacity told is not the path's. */
+#define METRICS_LOSS 0.1
 /* Smoothing of the bitrate by which the ladder goes, a second. */
 #define LADDER_SMOOTH_S 1.0
 /* A deaf encoder may put out this much more than was decided. */
@@ -59,6 +66,8 @@ struct _MloController
   MloReceiverReport report;
   gint64 report_us, first_report_us;    /* newest and first receiver report; 0: none */
   double report_min_rtt_ms;
+  gboolean metrics;             /* a server's metrics are the feedback */
+  guint32 metrics_valid;        /* fields of the newest */
   MloGuard guard;
   MloLadder ladder;
   MloCapacity capacity;
@@ -147,6 +156,8 @@ mlo_controller_reset (MloController * c)
   memset (c->gap_ms, 0, sizeof c->gap_ms);
   c->last_sent_us = 0;
   c->report_us = c->first_report_us = 0;
+  c->metrics = FALSE;
+  c->metrics_valid = 0;
   c->capacity.kbps = -1.0;
   c->capacity_us = 0;
   c->payload_share = 0.955;
@@ -302,6 +313,13 @@ queue_ms_now (const MloController * c, gint64 now_us)
   return MAX (c->feedback.frame_queue_ms, silent);
 }
 
+/* What is measured here is nearer to the truth than what is told. */
+static gboolean
+metrics_are_feedback (const MloController * c)
+{
+  return c->metrics && !mlo_feedback_any (&c->feedback) && c->report_us == 0;
+}
+
 /* The network's part of the observation: measured here per packet first, then by receiver reports,
  * then what the application told. */
 static void
@@ -311,7 +329,9 @@ complete_sample (MloController * c, gint64 now_us, const MloSample * local)
 
   *s = *local;
   s->timestamp_us = now_us;
-  mlo_sample_set (s, MLO_FIELD_BITRATE, c->decision.bitrate_kbps);
+  /* A server need not obey: what it says it sends counts. */
+  if (!metrics_are_feedback (c) || !mlo_sample_has (s, MLO_FIELD_BITRATE))
+    mlo_sample_set (s, MLO_FIELD_BITRATE, c->decision.bitrate_kbps);
   if (mlo_feedback_any (&c->feedback)) {
     double queue = MIN (queue_ms_now (c, now_us), 60000.0);
 
@@ -355,6 +375,33 @@ estimate_quality (MloController * c, gint64 now_us)
   mlo_sample_set (&c->sample, MLO_FIELD_QUALITY_SCORE, mlo_qoe_estimate_score (&c->sample, &context) / 100.0);
 }
 
+static gboolean
+metrics_feed_networks (const MloController * c)
+{
+  return metrics_are_feedback (c) && (c->metrics_valid & METRICS_NETWORKS) == METRICS_NETWORKS;
+}
+
+void
+mlo_controller_on_metrics (MloController * c, gint64 now_us, const MloSample * metrics)
+{
+  double capacity = mlo_sample_get (metrics, MLO_FIELD_BANDWIDTH, -1.0);
+
+  c->metrics |= (metrics->valid & METRICS_PATH) != 0;
+  c->metrics_valid = metrics->valid;
+  if (!metrics_are_feedback (c))
+    return;
+  memset (&c->capacity, 0, sizeof c->capacity);
+  c->capacity.kbps = MIN (capacity, 1e6);
+  if (capacity > 0.0)
+    c->capacity_us = now_us;
+  else
+    c->metrics_valid &= ~(1u << MLO_FIELD_BANDWIDTH);
+  if (c->predictor_state && !metrics_feed_networks (c))
+    mlo_predictor_state_reset (c->predictor_state);
+  complete_sample (c, now_us, metrics);
+  estimate_quality (c, now_us);
+}
+
 /* Bytes that may be in flight, DESIGN section 6. */
 static guint64
 window_bytes (const MloController * c)
@@ -374,6 +421,19 @@ static double
 media_kbps (const MloController * c, double ip_kbps)
 {
   return ip_kbps > 0.0 ? ip_kbps * c->payload_share : -1.0;
+}
+
+/* Metrics are the feedback. */
+static void
+guard_metrics (const MloController * c, MloGuardInput * in)
+{
+  in->ever_feedback = TRUE;
+  in->lost = (c->metrics_valid & METRICS_PATH) == 0;
+  in->told = metrics_feed_networks (c);
+  if (in->encoded_kbps < 0.0)
+    in->encoded_kbps = mlo_sample_get (&c->sample, MLO_FIELD_BITRATE, -1.0);
+  if (in->loss > METRICS_LOSS && in->queue_ms < 0.5 * in->limits->target_delay_ms)
+    in->capacity_kbps = in->recent_capacity_kbps = -1.0;
 }
 
 static void
@@ -402,6 +462,8 @@ guard_input (MloController * c, gint64 now_us, gboolean tick, double wanted_kbps
   /* What the application measured: the more cautious of both. */
   if (mlo_sample_has (&c->sample, MLO_FIELD_BANDWIDTH) && !in->per_packet)
     in->capacity_kbps = media_kbps (c, c->sample.bandwidth_kbps);
+  if (metrics_are_feedback (c))
+    guard_metrics (c, in);
 }
 
 /* Small changes are not given out: some encoders answer each with a key frame. */
@@ -484,7 +546,7 @@ choose_action (MloController * c, guint32 mask, const MloLadderContext * ctx)
 
   if (c->guard.state == MLO_GUARD_HOLD || c->guard.was_lost)
     return MLO_ACTION_NONE;
-  if ((k->optimizer || k->choose) && mlo_feedback_any (&c->feedback)) {
+  if ((k->optimizer || k->choose) && (mlo_feedback_any (&c->feedback) || metrics_feed_networks (c))) {
     gboolean valued = k->optimizer && mlo_quality_optimizer_values (k->optimizer, c->optimizer_state, values);
 
     if (k->choose)
@@ -559,7 +621,7 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
 {
   const MloControllerConfig *k = &c->config;
   double dt_s = c->last_tick_us == 0 ? 0.1 : CLAMP ((double) (now_us - c->last_tick_us) / 1e6, 0.0, 1.0);
-  gboolean per_packet = mlo_feedback_any (&c->feedback);
+  gboolean measured = mlo_feedback_any (&c->feedback) || metrics_feed_networks (c);
   const MloScaling *scaling = &mlo_scaling_log_default;
   MloLadderContext ctx;
   MloGuardInput in;
@@ -575,9 +637,9 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
   c->gap_ms[c->recent_next] = 0.0;
 
   c->predicted_kbps = -1.0;
-  if (k->predictor && per_packet)
+  if (k->predictor && measured)
     c->predicted_kbps = mlo_bitrate_predictor_step (k->predictor, c->predictor_state, &c->sample);
-  if (k->predict && per_packet)
+  if (k->predict && measured)
     c->predicted_kbps = k->predict (k->user_data, &c->sample, c->predicted_kbps);
 
   c->ladder_kbps += (c->decision.bitrate_kbps - c->ladder_kbps) * (1.0 - exp (-dt_s / LADDER_SMOOTH_S));

@@ -59,6 +59,17 @@ void mlo_controller_reset (MloController * c);
 void mlo_controller_on_packets (MloController * c, gint64 now_us, const MloPacket * packets, guint n);
 void mlo_controller_on_frame_sent (MloController * c, gint64 now_us, guint32 bytes, gboolean keyframe);
 void mlo_controller_on_receiver_report (MloController * c, gint64 now_us, const MloReceiverReport * report);
+/**
+ * mlo_controller_on_metrics:
+ * @metrics: what a streaming server knows of its path now (latency, queue delay, loss, bandwidth, ...), stale
+ * fields left out; also given as @local to the next tick
+ *
+ * Counts as feedback where there is neither any per packet nor by receiver reports: the guard works on it at
+ * once (mlo_controller_react), the networks at the ticks, as long as it holds latency and bandwidth. Its bitrate
+ * is what is really sent, whatever was decided. There is no window. Metrics without any of latency, queue delay,
+ * loss and bandwidth, after others that had one, are lost feedback.
+ */
+void mlo_controller_on_metrics (MloController * c, gint64 now_us, const MloSample * metrics);
 const MloDecision *mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local);
 const MloDecision *mlo_controller_react (MloController * c, gint64 now_us);
 

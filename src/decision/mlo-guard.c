@@ -153,7 +153,7 @@ advance_networks (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardO
 void
 mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
 {
-  gboolean cut, networks = in->wanted_kbps >= 0.0 && isfinite (in->wanted_kbps) && in->per_packet;
+  gboolean cut, networks = in->wanted_kbps >= 0.0 && isfinite (in->wanted_kbps) && (in->per_packet || in->told);
   double dt_s = g->last_tick_us == 0 ? 0.1 : (double) (in->now_us - g->last_tick_us) / 1e6;
 
   dt_s = CLAMP (dt_s, 0.0, 0.5);

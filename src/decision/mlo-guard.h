@@ -17,6 +17,7 @@ typedef struct
   double wanted_kbps;           /* the networks' choice, encoder output; < 0: none */
   gboolean ever_feedback;       /* any feedback since the start */
   gboolean per_packet;          /* it is transport-wide feedback, not receiver reports */
+  gboolean told;                /* a server told it, enough for the networks */
   gboolean lost;                /* feedback that was there is missing while bytes are in flight */
   double capacity_kbps;         /* what the path carries of encoder output; < 0: unknown */
   double recent_capacity_kbps;  /* largest of the last second; < 0: unknown */
