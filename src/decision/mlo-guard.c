@@ -129,15 +129,16 @@ advance_rule (MloGuard * g, const MloGuardInput * in, double dt_s, gboolean cut,
 static void
 advance_networks (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardOutput * out)
 {
-  double want = in->wanted_kbps, allowed;
+  /* What a server tells holds until its next message, which may be seconds: nothing would take back too much. */
+  double want = in->wanted_kbps, ceiling = (in->per_packet ? CEILING : HEADROOM) * in->recent_capacity_kbps, allowed;
 
   out->limiter = MLO_LIMITER_MODEL;
   out->reason = "the networks' choice";
   if (!in->tick) {
     return;
   }
-  if (in->recent_capacity_kbps > 0.0 && want > CEILING * in->recent_capacity_kbps) {
-    want = CEILING * in->recent_capacity_kbps;
+  if (in->recent_capacity_kbps > 0.0 && want > ceiling) {
+    want = ceiling;
     out->limiter = MLO_LIMITER_NETWORK;
     out->reason = "not above the capacity of the last second";
   }

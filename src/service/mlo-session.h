@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MLO_SESSION_H
+#define MLO_SESSION_H
+
+#include "mlo-bitrate-predictor.h"
+#include "mlo-message.h"
+#include "mlo-policy.h"
+#include "mlo-quality-optimizer.h"
+
+G_BEGIN_DECLS
+
+/* No two decisions on one stream are nearer to each other. */
+#define MLO_SESSION_GAP_US 20000
+
+/**
+ * MloSession: one stream of a server that tells its metrics and takes recommendations. Merges what
+ * the messages say, whatever their rate and order, and steps a controller on the grid of 100 ms
+ * that the networks were made for. No I/O, no clock: the caller passes a monotonic time in us that
+ * never falls. One thread at a time.
+ */
+typedef struct _MloSession MloSession;
+
+typedef struct
+{
+  MloLimits limits;             /* the user's; start_bitrate_kbps 0: what the server says it sends */
+  gboolean observe;             /* the mode at the start */
+  const MloBitratePredictor *predictor; /* borrowed, outlives the session; NULL: rules */
+  const MloQualityOptimizer *optimizer; /* likewise */
+} MloSessionConfig;
+
+typedef struct
+{
+  guint64 messages;             /* of metrics */
+  guint64 late;                 /* of those: had a field that a newer one had told already */
+  guint64 decisions;
+  guint64 gaps;                 /* silences after which the stream began anew */
+} MloSessionCounts;
+
+/* What the server does not do although it is told to, as far as its metrics say. MloAdapt bits. */
+typedef guint MloSessionIgnored;
+
+MloSession *mlo_session_new (const MloSessionConfig * config);
+void mlo_session_free (MloSession * s);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloSession, mlo_session_free)
+
+/* A metrics message came in. @real_time_us: the sender's time stamp, 0: none; it orders the messages
+ * of this stream and nothing else, so any clock will do. */
+void mlo_session_metrics (MloSession * s, gint64 now_us, gint64 real_time_us, const MloSample * told);
+
+/* From when on mlo_session_decide() is to be called; G_MAXINT64: not before the next metrics. */
+gint64 mlo_session_due_us (const MloSession * s);
+
+/* Decides on what was told. The decision stays valid until the next call; there must have been metrics. */
+const MloDecision *mlo_session_decide (MloSession * s, gint64 now_us);
+
+/* The decision before the last one, for what changed. */
+const MloDecision *mlo_session_before (const MloSession * s);
+/* The observation that the last decision rests on. */
+const MloSample *mlo_session_sample (const MloSession * s);
+/* The pictures without any reduction; zero where the server never said. */
+const MloSource *mlo_session_source (const MloSession * s);
+
+/* Moves the limits inside the user's own; what is not given stays. They hold from the next tick on. */
+void mlo_session_ask_limits (MloSession * s, const MloMessageLimits * asked);
+/* The limits in force. */
+void mlo_session_get_limits (const MloSession * s, MloMessageLimits * limits);
+
+MloSessionIgnored mlo_session_ignored (const MloSession * s);
+const MloSessionCounts *mlo_session_counts (const MloSession * s);
+/* Newest metrics; 0: none yet. */
+gint64 mlo_session_last_us (const MloSession * s);
+
+G_END_DECLS
+#endif
