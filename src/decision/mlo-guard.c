@@ -130,17 +130,18 @@ static void
 advance_networks (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardOutput * out)
 {
   /* What a server tells holds until its next message, which may be seconds: nothing would take back too much. */
-  double want = in->wanted_kbps, ceiling = (in->per_packet ? CEILING : HEADROOM) * in->recent_capacity_kbps, allowed;
+  double ceiling = in->per_packet ? CEILING * in->recent_capacity_kbps : HEADROOM * in->capacity_kbps;
+  double want = in->wanted_kbps, allowed;
 
   out->limiter = MLO_LIMITER_MODEL;
   out->reason = "the networks' choice";
   if (!in->tick) {
     return;
   }
-  if (in->recent_capacity_kbps > 0.0 && want > ceiling) {
+  if (ceiling > 0.0 && want > ceiling) {
     want = ceiling;
     out->limiter = MLO_LIMITER_NETWORK;
-    out->reason = "not above the capacity of the last second";
+    out->reason = in->per_packet ? "not above the capacity of the last second" : "held at the capacity told";
   }
   allowed = rise (g, dt_s, RISE_NETWORKS);
   if (want > allowed) {
