@@ -18,7 +18,7 @@
 #define SECOND_US G_USEC_PER_SEC
 /* How often an open connection is looked at. */
 #define WATCH_US (SECOND_US / 4)
-/* A server so far above the rate is given up rather than read on. */
+/* A server that sends so much, and twice the rate, is given up rather than read on. */
 #define FLOOD_RATE (20 * MLO_MESSAGE_MAX_RATE)
 /* libsoup 3.2 bounds a frame, not a message in many frames: bytes that may arrive without a complete one. */
 #define MAX_UNFINISHED_BYTES (1024 * 1024)
@@ -27,6 +27,7 @@
 
 const MloWsConfig mlo_ws_config_default = {
   .queue = 64,
+  .max_rate = MLO_MESSAGE_MAX_RATE,
   .ping_s = 2,
   .silence_s = 6.0,
   .connect_s = 5.0,
@@ -232,10 +233,10 @@ over_rate (MloWsClient * c, gint64 now_us)
     c->rate_us = now_us;
     c->rate = 0;
   }
-  if (++c->rate <= MLO_MESSAGE_MAX_RATE)
+  if (++c->rate <= c->config.max_rate)
     return FALSE;
   c->counts.limited++;
-  if (c->rate > FLOOD_RATE && !c->fault) {
+  if (c->rate > MAX (FLOOD_RATE, 2 * c->config.max_rate) && !c->fault) {
     c->fault = "the server sends far more texts than it may";
     set_timer (c, 0);
   }

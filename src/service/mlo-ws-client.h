@@ -31,6 +31,7 @@ typedef struct
   const char *ca_file;          /* PEM, trusted instead of the system's authorities; NULL: those */
   guint64 seed;                 /* of the attempts' jitter: clients of one server should differ */
   guint queue;                  /* texts that wait for a slow server; more push the oldest out */
+  guint max_rate;               /* texts a second that are handed on; the rest is counted */
   guint ping_s;                 /* time between pings, >= 1 */
   double silence_s;             /* neither pong nor text for this long: the connection is given up */
   double connect_s;             /* bound of an attempt, name look-up and TLS included */
@@ -51,7 +52,7 @@ typedef struct
   guint64 sent;                 /* texts handed to the socket */
   guint64 dropped;              /* texts pushed out of the queue, or in it when the connection ended */
   guint64 rejected;             /* frames that were no text or too long */
-  guint64 limited;              /* texts above MLO_MESSAGE_MAX_RATE a second: not handed on */
+  guint64 limited;              /* texts above max_rate a second: not handed on */
   char last_error[160];         /* of the last failure, for people; "" before the first */
 } MloWsCounts;
 

@@ -16,6 +16,7 @@ static const MloCommand *const commands[] = {
   &mlo_command_evaluate,
   &mlo_command_model,
   &mlo_command_link,
+  &mlo_command_run,
   NULL
 };
 

@@ -31,6 +31,7 @@ extern const MloCommand mlo_command_simulate;
 extern const MloCommand mlo_command_train;
 extern const MloCommand mlo_command_evaluate;
 extern const MloCommand mlo_command_model;
+extern const MloCommand mlo_command_run;
 
 /**
  * mlo_tool_parse:
