@@ -226,12 +226,15 @@ static void
 measured (Arrival * a, MloHubStream * s, const MloMessage * m)
 {
   gboolean controlled = s->controller && s->controller != a->peer;
+  MloSample sample = m->sample;
 
   g_hash_table_add (s->audience, a->peer);
   s->n_messages++;
   s->n_rejected += m->rejected;
-  /* The measuring client of a stream that has a sender of its own only fills in. */
-  mlo_hub_stream_measure (s, &m->sample, !controlled || !s->controller->own, a->now_us);
+  /* The bitrate is the controller's to say; and where it measures itself, others only fill in. */
+  if (controlled)
+    mlo_sample_unset (&sample, MLO_FIELD_BITRATE);
+  mlo_hub_stream_measure (s, &sample, !controlled || !s->controller->own, a->now_us);
   if (controlled)
     forward_to_controller (a, s, m);
   else

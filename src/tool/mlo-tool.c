@@ -17,6 +17,7 @@ static const MloCommand *const commands[] = {
   &mlo_command_model,
   &mlo_command_link,
   &mlo_command_run,
+  &mlo_command_serve,
   NULL
 };
 

@@ -32,6 +32,7 @@ extern const MloCommand mlo_command_train;
 extern const MloCommand mlo_command_evaluate;
 extern const MloCommand mlo_command_model;
 extern const MloCommand mlo_command_run;
+extern const MloCommand mlo_command_serve;
 
 /**
  * mlo_tool_parse:

@@ -39,6 +39,7 @@ static const MloField required_fields[] = {
 typedef struct
 {
   GArray *samples;              /* of MloSample since the last gap */
+  char *name;                   /* NULL: the file names none */
 } Stream;
 
 typedef struct
@@ -56,6 +57,7 @@ stream_free (gpointer data)
   Stream *s = data;
 
   g_array_unref (s->samples);
+  g_free (s->name);
   g_free (s);
 }
 
@@ -159,6 +161,7 @@ flush_stream (Reader * reader, Stream * stream, GError ** error)
     MloRecording *rec = mlo_recording_new (o->interval_us);
     MloSample held = { 0 };
 
+    rec->stream = g_strdup (stream->name);
     for (guint64 k = 0; k < n_ticks; k++) {
       gint64 now_us = raw[0].timestamp_us + (gint64) k * o->interval_us;
       guint from = next;
@@ -343,6 +346,7 @@ read_sample (Reader * reader, JsonObject * object, GError ** error)
     }
     stream = g_new0 (Stream, 1);
     stream->samples = g_array_new (FALSE, FALSE, sizeof (MloSample));
+    stream->name = *key ? g_strdup (*key == 's' ? key + 1 : key) : NULL;
     g_hash_table_insert (reader->streams, g_steal_pointer (&key), stream);
   }
   if (stream->samples->len > 0) {

@@ -18,6 +18,7 @@ mlo_recording_free (MloRecording * r)
   if (!r)
     return;
   g_free (r->ticks);
+  g_free (r->stream);
   g_free (r);
 }
 

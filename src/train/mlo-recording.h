@@ -34,6 +34,7 @@ typedef struct
   MloTick *ticks;
   guint n, allocated;
   gint64 interval_us;
+  char *stream;                 /* what the file calls it; NULL: nothing */
 } MloRecording;
 
 MloRecording *mlo_recording_new (gint64 interval_us);
