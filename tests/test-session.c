@@ -20,6 +20,7 @@ typedef struct
   double sent_kbit, lost_kbit;  /* since the message before */
   double rate_hz;               /* of its messages */
   double irregular;             /* share by which the time between them varies */
+  double noise;                 /* share by which the capacity told is off, and tens of ms of the latency */
   gboolean ignores;
   gboolean no_latency, no_bandwidth;
   int width, height;            /* told where not 0 */
@@ -66,15 +67,17 @@ queue_ms (const Host * h)
 }
 
 static void
-measure (const Host * h, MloSample * m)
+measure (Host * h, MloSample * m)
 {
+  double off = h->noise * mlo_random_range (&h->random, -1.0, 1.0);
+
   memset (m, 0, sizeof *m);
   if (!h->no_latency)
-    mlo_sample_set (m, MLO_FIELD_LATENCY, h->rtt_ms + queue_ms (h));
+    mlo_sample_set (m, MLO_FIELD_LATENCY, h->rtt_ms + queue_ms (h) + fabs (10.0 * off));
   mlo_sample_set (m, MLO_FIELD_JITTER, 2.0);
   mlo_sample_set (m, MLO_FIELD_PACKET_LOSS, h->sent_kbit > 0.0 ? h->lost_kbit / h->sent_kbit : 0.0);
   if (!h->no_bandwidth)
-    mlo_sample_set (m, MLO_FIELD_BANDWIDTH, h->link_kbps);
+    mlo_sample_set (m, MLO_FIELD_BANDWIDTH, h->link_kbps * (1.0 + off));
   mlo_sample_set (m, MLO_FIELD_BITRATE, h->bitrate_kbps);
   mlo_sample_set (m, MLO_FIELD_FPS, 60.0);
   mlo_sample_set (m, MLO_FIELD_QUALITY_SCORE, 0.8);
@@ -202,6 +205,97 @@ test_falls_at_once (void)
     g_assert_cmpfloat (h.bitrate_kbps, <, 3000.0 * 0.955);
   }
   mlo_session_free (h.session);
+}
+
+/* Wide and narrow, and with a size that may be changed: the networks' choices stay sound though much of what they
+ * learned with is not told. */
+static void
+test_links (void)
+{
+  static const double links[] = { 600, 1000, 2000, 4000, 8000, 15000 };
+
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (links); i++) {
+    MloSessionConfig c = config_of (TRUE);
+    gboolean sized = i % 2;
+    double used;
+    Host h;
+
+    host_init (&h, &c, links[i / 2], 10.0);
+    h.width = sized ? 1920 : 0;
+    h.height = sized ? 1080 : 0;
+    for (guint k = 0; k < 600; k++) {
+      const MloDecision *d = mlo_session_before (h.session);
+
+      host_run (&h, 0.1);
+      if (sized) {
+        h.width = d->height > 0 ? d->width : 1920;
+        h.height = d->height > 0 ? d->height : 1080;
+      }
+    }
+    used = utilisation (&h, 20.0);
+    g_test_message ("%5.0f kbit/s%s: %.2f used, queue up to %.0f ms, height %d", links[i / 2],
+        sized ? ", 1080p" : "", used, h.peak_queue_ms, h.height);
+    g_assert_cmpfloat (used, >, 0.8);
+    g_assert_cmpfloat (h.peak_queue_ms, <, 30.0);
+    if (sized && links[i / 2] <= 1000)
+      g_assert_cmpint (h.height, <, 1080);
+    mlo_session_free (h.session);
+  }
+}
+
+/* A server whose measurements are noisy. */
+static void
+test_noise (void)
+{
+  for (guint networks = 0; networks < 2; networks++) {
+    MloSessionConfig c = config_of (networks);
+    double used;
+    Host h;
+
+    host_init (&h, &c, 6000.0, 10.0);
+    h.noise = 0.25;
+    host_run (&h, 20.0);
+    used = utilisation (&h, 60.0);
+    g_test_message ("%s: %.2f used, queue up to %.0f ms", networks ? "networks" : "rules", used, h.peak_queue_ms);
+    g_assert_cmpfloat (used, >, 0.6);
+    g_assert_cmpfloat (h.peak_queue_ms, <, 100.0);
+    mlo_session_free (h.session);
+  }
+}
+
+/* Whatever is told, decisions are numbers inside the limits. */
+static void
+test_nonsense (void)
+{
+  MloSessionConfig c = config_of (TRUE);
+  MloRandom random;
+
+  mlo_random_seed (&random, 3);
+  for (guint k = 0; k < 20; k++) {
+    g_autoptr (MloSession) s = mlo_session_new (&c);
+    gint64 now = 1;
+
+    for (guint i = 0; i < 500; i++) {
+      MloSample m = { 0 };
+
+      for (guint f = 0; f < MLO_N_FIELDS; f++) {
+        const MloFieldInfo *info = mlo_field_info (f);
+        double u = mlo_random_uniform (&random);
+
+        if (mlo_random_chance (&random, 0.6))
+          mlo_sample_set (&m, f, u < 0.2 ? info->min : u > 0.8 ? info->max : info->min + pow (u, 8) * info->max);
+      }
+      now += (gint64) pow (10.0, mlo_random_range (&random, 0.0, 7.5));
+      mlo_session_metrics (s, now, (gint64) (1e17 * mlo_random_uniform (&random)), &m);
+      if (mlo_session_due_us (s) <= now) {
+        const MloDecision *d = mlo_session_decide (s, now);
+
+        g_assert_cmpfloat (d->bitrate_kbps, >=, 300.0);
+        g_assert_cmpfloat (d->bitrate_kbps, <=, 20000.0);
+        g_assert_true (isfinite (d->confidence) && d->fps >= 0.0 && d->height >= 0);
+      }
+    }
+  }
 }
 
 /* What the messages do not tell, what comes twice, in bundles and backwards. */
@@ -462,6 +556,9 @@ main (int argc, char **argv)
   g_test_add_data_func ("/session/follows/networks", GINT_TO_POINTER (TRUE), test_follows);
   g_test_add_data_func ("/session/follows/rules", GINT_TO_POINTER (FALSE), test_follows);
   g_test_add_func ("/session/falls-at-once", test_falls_at_once);
+  g_test_add_func ("/session/links", test_links);
+  g_test_add_func ("/session/noise", test_noise);
+  g_test_add_func ("/session/nonsense", test_nonsense);
   g_test_add_func ("/session/messages-of-every-kind", test_messages_of_every_kind);
   g_test_add_func ("/session/ignoring-server", test_ignoring_server);
   g_test_add_func ("/session/sizes", test_sizes);

@@ -17,7 +17,8 @@ const MloServiceConfig mlo_service_config_default = {
 typedef struct
 {
   MloService *service;
-  char *server;                 /* the address without its query */
+  char *uri;
+  char *server;                 /* the same without its query */
   MloWsClient *client;
   GHashTable *streams;          /* name -> Stream */
   MloSession *all;              /* holds the limits asked for all streams; never sees metrics */
@@ -311,6 +312,7 @@ connection_free (gpointer data)
     g_hash_table_unref (c->streams);
   mlo_session_free (c->all);
   g_free (c->server);
+  g_free (c->uri);
   g_free (c);
 }
 
@@ -351,9 +353,10 @@ mlo_service_add (MloService * s, const char *uri, GError ** error)
     return FALSE;
   c = g_new0 (Connection, 1);
   c->service = s;
+  c->uri = g_strdup (uri);
   c->server = shown (parsed);
   for (guint i = 0; i < s->connections->len; i++) {
-    if (strcmp (((Connection *) g_ptr_array_index (s->connections, i))->server, c->server) == 0) {
+    if (strcmp (((Connection *) g_ptr_array_index (s->connections, i))->uri, uri) == 0) {
       g_set_error (error, MLO_ERROR, MLO_ERROR_ARGUMENT, "%s: given twice", c->server);
       connection_free (c);
       return FALSE;

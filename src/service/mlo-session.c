@@ -36,10 +36,16 @@ static const struct
   double value;
 } usual[] = {
   {MLO_FIELD_COMPLEXITY, 0.72},
-  {MLO_FIELD_CPU_USAGE, 0.3},
+  {MLO_FIELD_CPU_USAGE, 0.25},
   {MLO_FIELD_MEMORY_USAGE, 0.4},
-  {MLO_FIELD_ENCODE_TIME, 4.0},
+  {MLO_FIELD_ENCODE_TIME, 5.5},
+  {MLO_FIELD_BUFFER_OCCUPANCY, 0.4},
+  {MLO_FIELD_WIDTH, 1280.0},
+  {MLO_FIELD_HEIGHT, 720.0},
 };
+
+/* Of the bytes on the path those that are the encoder's. */
+#define PAYLOAD_SHARE 0.955
 
 typedef struct
 {
@@ -374,11 +380,31 @@ spread_pending (MloSession * s)
   }
 }
 
+/* Bytes in flight over what a window would allow: rate times round trip over capacity times the same with a queue of
+ * the target and a frame. */
+static void
+estimate_occupancy (const MloSession * s, MloSample * sample)
+{
+  double frame_ms = mlo_sample_get (sample, MLO_FIELD_FRAME_TIME, 16.7);
+  double queue_ms = mlo_sample_get (sample, MLO_FIELD_QUEUE_DELAY, 0.0), base_ms;
+
+  if (mlo_sample_has (sample, MLO_FIELD_BUFFER_OCCUPANCY) || !mlo_sample_has (sample, MLO_FIELD_LATENCY)
+      || !mlo_sample_has (sample, MLO_FIELD_BANDWIDTH) || !mlo_sample_has (sample, MLO_FIELD_BITRATE))
+    return;
+  base_ms = MAX (sample->latency_ms - queue_ms, 0.0);
+  mlo_sample_set (sample, MLO_FIELD_BUFFER_OCCUPANCY, MIN (1.0, sample->bitrate_kbps * sample->latency_ms
+          / (PAYLOAD_SHARE * sample->bandwidth_kbps * (base_ms + s->config.limits.target_delay_ms + frame_ms))));
+}
+
 static void
 step (MloSession * s, gint64 now_us, gboolean tick)
 {
   MloSample sample = s->in_force.sample;
 
+  estimate_occupancy (s, &sample);
+  /* Each server has a scale of its own; the optimizer learned with our estimate. */
+  if (mlo_sample_has (&sample, MLO_FIELD_BITRATE) && mlo_sample_has (&sample, MLO_FIELD_FPS))
+    mlo_sample_unset (&sample, MLO_FIELD_QUALITY_SCORE);
   for (guint i = 0; i < G_N_ELEMENTS (usual); i++) {
     if (!mlo_sample_has (&sample, usual[i].field))
       mlo_sample_set (&sample, usual[i].field, usual[i].value);
