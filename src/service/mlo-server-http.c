@@ -96,6 +96,18 @@ body_allowed (SoupServerMessage * message, SoupMessageHeaders * headers)
 }
 
 static void
+check_websocket (MloServer * server, SoupServerMessage * message, SoupMessageHeaders * headers)
+{
+  if (!soup_message_headers_header_equals (headers, "Upgrade", "websocket")) {
+    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Upgrade", "websocket");
+    answer_error (message, UPGRADE_REQUIRED, "this is a WebSocket");
+  } else if (server->guests->len >= MLO_SERVER_MAX_PEERS) {
+    server->n_turned_away++;
+    answer_error (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "too many connections");
+  }
+}
+
+static void
 on_early (SoupServer * soup, SoupServerMessage * message, const char *path, GHashTable * query, gpointer user_data)
 {
   MloServer *server = user_data;
@@ -113,10 +125,8 @@ on_early (SoupServer * soup, SoupServerMessage * message, const char *path, GHas
     server->n_denied++;
     soup_message_headers_replace (soup_server_message_get_response_headers (message), "WWW-Authenticate", "Bearer");
     answer_error (message, SOUP_STATUS_UNAUTHORIZED, "the token is missing or wrong");
-  } else if ((strcmp (path, "/metrics") == 0 || strcmp (path, "/live") == 0)
-      && !soup_message_headers_header_equals (headers, "Upgrade", "websocket")) {
-    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Upgrade", "websocket");
-    answer_error (message, UPGRADE_REQUIRED, "this is a WebSocket");
+  } else if (strcmp (path, "/metrics") == 0 || strcmp (path, "/live") == 0) {
+    check_websocket (server, message, headers);
   }
 }
 

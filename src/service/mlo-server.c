@@ -126,12 +126,9 @@ add_guest (MloServer * server, SoupServerMessage * message, SoupWebsocketConnect
   GSocket *socket = socket_of (message);
   MloServerGuest *guest;
 
-  if (server->guests->len >= MLO_SERVER_MAX_PEERS || server->closing) {
-    server->n_turned_away++;
-    mlo_server_log (server, "%s turned away: %u connections", name, server->guests->len);
-    soup_websocket_connection_close (connection, 1013, "too many connections");
+  /* Not taken, it is dropped. Where all places are taken, the request has been refused already. */
+  if (server->guests->len >= MLO_SERVER_MAX_PEERS || server->closing)
     return NULL;
-  }
   if (socket)
     g_socket_set_timeout (socket, 0);
   guest = g_new0 (MloServerGuest, 1);
