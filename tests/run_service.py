@@ -175,3 +175,10 @@ class Host:
         while time.monotonic() < end:
             await self.server.tell(self.metrics())
             await asyncio.sleep(1.0 / rate)
+
+    async def play_until(self, condition, what, patience=PATIENCE):
+        """Tells on until it is so."""
+        deadline = time.monotonic() + patience
+        while not condition():
+            assert time.monotonic() < deadline, (f'within {patience} s: {what}', self.capacity, self.bitrate, self.queue_ms)
+            await self.play(0.1)
