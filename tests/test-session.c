@@ -21,6 +21,7 @@ typedef struct
   double rate_hz;               /* of its messages */
   double irregular;             /* share by which the time between them varies */
   double noise;                 /* share by which the capacity told is off, and tens of ms of the latency */
+  gboolean tells_rate;          /* what came through, as if it were the capacity */
   gboolean ignores;
   gboolean no_latency, no_bandwidth;
   int width, height;            /* told where not 0 */
@@ -77,7 +78,8 @@ measure (Host * h, MloSample * m)
   mlo_sample_set (m, MLO_FIELD_JITTER, 2.0);
   mlo_sample_set (m, MLO_FIELD_PACKET_LOSS, h->sent_kbit > 0.0 ? h->lost_kbit / h->sent_kbit : 0.0);
   if (!h->no_bandwidth)
-    mlo_sample_set (m, MLO_FIELD_BANDWIDTH, h->link_kbps * (1.0 + off));
+    mlo_sample_set (m, MLO_FIELD_BANDWIDTH, (h->tells_rate ? MIN (h->bitrate_kbps / 0.955, h->link_kbps)
+            : h->link_kbps) * (1.0 + off));
   mlo_sample_set (m, MLO_FIELD_BITRATE, h->bitrate_kbps);
   mlo_sample_set (m, MLO_FIELD_FPS, 60.0);
   mlo_sample_set (m, MLO_FIELD_QUALITY_SCORE, 0.8);
@@ -254,6 +256,27 @@ test_noise (void)
 
     host_init (&h, &c, 6000.0, 10.0);
     h.noise = 0.25;
+    host_run (&h, 20.0);
+    used = utilisation (&h, 60.0);
+    g_test_message ("%s: %.2f used, queue up to %.0f ms", networks ? "networks" : "rules", used, h.peak_queue_ms);
+    g_assert_cmpfloat (used, >, 0.6);
+    g_assert_cmpfloat (h.peak_queue_ms, <, 100.0);
+    mlo_session_free (h.session);
+  }
+}
+
+/* A server that calls capacity what is only its own rate: not led down by it, and no deep queue. */
+static void
+test_rate_for_capacity (void)
+{
+  for (guint networks = 0; networks < 2; networks++) {
+    MloSessionConfig c = config_of (networks);
+    double used;
+    Host h;
+
+    host_init (&h, &c, 8000.0, 10.0);
+    h.tells_rate = TRUE;
+    h.noise = 0.02;
     host_run (&h, 20.0);
     used = utilisation (&h, 60.0);
     g_test_message ("%s: %.2f used, queue up to %.0f ms", networks ? "networks" : "rules", used, h.peak_queue_ms);
@@ -558,6 +581,7 @@ main (int argc, char **argv)
   g_test_add_func ("/session/falls-at-once", test_falls_at_once);
   g_test_add_func ("/session/links", test_links);
   g_test_add_func ("/session/noise", test_noise);
+  g_test_add_func ("/session/rate-for-capacity", test_rate_for_capacity);
   g_test_add_func ("/session/nonsense", test_nonsense);
   g_test_add_func ("/session/messages-of-every-kind", test_messages_of_every_kind);
   g_test_add_func ("/session/ignoring-server", test_ignoring_server);

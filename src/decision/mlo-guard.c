@@ -169,7 +169,7 @@ mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
     if (!g->was_lost)
       g->bitrate_kbps *= 0.5;
     out->limiter = MLO_LIMITER_NETWORK;
-    out->reason = "feedback is lost: probes only";
+    out->reason = in->per_packet ? "feedback is lost: probes only" : "feedback is lost";
   } else {
     cut = congested (g, in);
     if (!networks) {

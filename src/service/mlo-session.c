@@ -6,7 +6,7 @@
 
 #include "mlo-controller.h"
 
-/* The networks' step. */
+/* A step without a predictor, which names its own. */
 #define TICK_US 100000
 /* A value counts for this long, or for three usual intervals ... */
 #define FRESH_US (2 * G_USEC_PER_SEC)
@@ -25,6 +25,14 @@
 #define FOLLOW_BITRATE 0.15
 /* Servers have sizes of their own. */
 #define FOLLOW_SIZE 0.1
+/* A capacity within this share of what is sent, without a queue, and never more, is the rate that came through: we keep
+ * 7 % below a capacity. */
+#define RATE_LOW 0.9
+#define RATE_HIGH 1.04
+/* Seconds over which that is looked at. */
+#define RATE_SMOOTH_S 1.0
+/* A queue of this share of the target: what comes through is what the path carries. */
+#define RATE_QUEUE 0.3
 /* Frames are counted, not set: no closer than this. */
 #define FOLLOW_FPS 0.2
 
@@ -69,6 +77,7 @@ struct _MloSession
   Told pending[PENDING];
   guint n_pending;
   Told in_force;                /* what the last tick had */
+  gint64 tick_us;
   gint64 next_tick_us;
   gint64 decided_us;            /* 0: never */
   MloDecision decision, before;
@@ -78,6 +87,9 @@ struct _MloSession
   /* Of the bitrates decided in this stretch of time and in the last. */
   double low_kbps, high_kbps, last_low_kbps, last_high_kbps;
   gint64 range_us;              /* when this one began; 0: none yet */
+  double rate_ratio;            /* smoothed capacity told over what is sent; 0: not known */
+  gint64 rate_us;               /* of its newest value */
+  gboolean tells_rate;          /* what is told as capacity is no more than a rate */
   MloSessionIgnored ignored;
   MloSessionCounts counts;
 };
@@ -88,6 +100,9 @@ mlo_session_new (const MloSessionConfig * config)
   MloSession *s = g_new0 (MloSession, 1);
 
   s->config = *config;
+  s->tick_us = TICK_US;
+  if (config->predictor)
+    s->tick_us = CLAMP (mlo_bitrate_predictor_config (config->predictor)->interval_ms, 20, 1000) * 1000;
   s->asked.min_bitrate_kbps = config->limits.min_bitrate_kbps;
   s->asked.max_bitrate_kbps = config->limits.max_bitrate_kbps;
   s->asked.mode = config->observe;
@@ -254,6 +269,25 @@ measure_source (MloSession * s, gint64 now_us, const MloSample * sample)
     s->source.fps = fps;
 }
 
+/* Does the server call capacity what is only its own rate? To keep below that would lead it down step by step. */
+static void
+watch_capacity (MloSession * s, gint64 now_us, const MloSample * sample)
+{
+  double sent = mlo_sample_get (sample, MLO_FIELD_BITRATE, 0.0) / PAYLOAD_SHARE;
+  double dt_s = (double) (now_us - s->rate_us) / 1e6, ratio;
+
+  if (!mlo_sample_has (sample, MLO_FIELD_BANDWIDTH) || sent <= 0.0
+      || mlo_sample_get (sample, MLO_FIELD_QUEUE_DELAY, 0.0) > RATE_QUEUE * s->config.limits.target_delay_ms)
+    return;
+  ratio = MIN (sample->bandwidth_kbps / sent, 2.0);
+  if (s->rate_ratio <= 0.0 || dt_s > RATE_SMOOTH_S)
+    s->rate_ratio = ratio;
+  else
+    s->rate_ratio += (ratio - s->rate_ratio) * dt_s / RATE_SMOOTH_S;
+  s->rate_us = now_us;
+  s->tells_rate = s->rate_ratio > RATE_LOW && s->rate_ratio < RATE_HIGH;
+}
+
 static void
 note_decided (MloSession * s, gint64 now_us)
 {
@@ -329,7 +363,7 @@ make_controller (MloSession * s, const MloSample * sample)
     config.limits.start_bitrate_kbps = mlo_sample_get (sample, MLO_FIELD_BITRATE, 0.0);
   config.source = s->source;
   config.traits = mlo_actuator_traits_default;
-  config.interval_us = TICK_US;
+  config.interval_us = s->tick_us;
   config.predictor = s->config.predictor;
   config.optimizer = s->config.optimizer;
   s->controller = mlo_controller_new (&config);
@@ -352,6 +386,7 @@ mlo_session_metrics (MloSession * s, gint64 now_us, gint64 real_time_us, const M
   slot->at_us = now_us;
   slot->real_us = real_time_us;
   observe (s, now_us, &slot->sample);
+  watch_capacity (s, now_us, &slot->sample);
   measure_source (s, now_us, &slot->sample);
   watch_follow (s, now_us, &slot->sample);
   if (!s->controller)
@@ -402,6 +437,9 @@ step (MloSession * s, gint64 now_us, gboolean tick)
   MloSample sample = s->in_force.sample;
 
   estimate_occupancy (s, &sample);
+  if (s->tells_rate
+      && mlo_sample_get (&sample, MLO_FIELD_QUEUE_DELAY, 0.0) <= RATE_QUEUE * s->config.limits.target_delay_ms)
+    mlo_sample_unset (&sample, MLO_FIELD_BANDWIDTH);
   /* Each server has a scale of its own; the optimizer learned with our estimate. */
   if (mlo_sample_has (&sample, MLO_FIELD_BITRATE) && mlo_sample_has (&sample, MLO_FIELD_FPS))
     mlo_sample_unset (&sample, MLO_FIELD_QUALITY_SCORE);
@@ -426,14 +464,14 @@ catch_up (MloSession * s, gint64 now_us)
 
   if (s->next_tick_us == 0 || now_us - s->next_tick_us > LONGEST_US)
     s->next_tick_us = now_us;
-  for (; s->next_tick_us + TICK_US / 2 <= now_us; s->next_tick_us += TICK_US) {
+  for (; s->next_tick_us + s->tick_us / 2 <= now_us; s->next_tick_us += s->tick_us) {
     while (i < s->n_pending && s->pending[i].at_us <= s->next_tick_us)
       s->in_force = s->pending[i++];
     step (s, s->next_tick_us, TRUE);
   }
   s->in_force = s->pending[s->n_pending - 1];
-  if (now_us >= s->next_tick_us - TICK_US / 2) {
-    s->next_tick_us += TICK_US;
+  if (now_us >= s->next_tick_us - s->tick_us / 2) {
+    s->next_tick_us += s->tick_us;
     step (s, now_us, TRUE);
   } else
     step (s, now_us, FALSE);

@@ -14,8 +14,8 @@ G_BEGIN_DECLS
 
 /**
  * MloSession: one stream of a server that tells its metrics and takes recommendations. Merges what
- * the messages say, whatever their rate and order, and steps a controller on the grid of 100 ms
- * that the networks were made for. No I/O, no clock: the caller passes a monotonic time in us that
+ * the messages say, whatever their rate and order, and steps a controller on the grid
+ * that the predictor was made for (100 ms). No I/O, no clock: the caller passes a monotonic time in us that
  * never falls. One thread at a time.
  */
 typedef struct _MloSession MloSession;
