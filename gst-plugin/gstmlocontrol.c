@@ -293,6 +293,7 @@ act (GstMloControl * c, const MloDecision * decision)
   take_snapshot (c, &d);
   if (d.changed)
     c->funcs->decided (c->user_data, &d, &before, control);
+  c->funcs->report (c->user_data, &d, &before, mlo_controller_sample (c->controller), &c->settings, &c->format);
   report_refusal (c, refused & GST_MLO_REFUSED_BITRATE, &d);
 }
 

@@ -48,6 +48,8 @@ typedef enum
   GST_MLO_WARN_REFUSED_SIZE,
   GST_MLO_WARN_NO_MODEL,
   GST_MLO_WARN_REPAIRED,
+  GST_MLO_WARN_SERVER,
+  GST_MLO_WARN_SERVER_TEXT,
 } GstMloWarning;
 
 /* What the control thread asks of its element; called on that thread, without a lock. */
@@ -60,6 +62,10 @@ typedef struct
   gboolean (*decide) (gpointer user_data, MloDecision * decision, const MloDecision * before, gboolean applied);
   /* It was applied, or would have been. */
   void (*decided) (gpointer user_data, const MloDecision * decision, const MloDecision * before, gboolean applied);
+  /* After each decision, changed or not: with the one that was in force before it, what it rests on, and what is to
+   * be kept to. Must not block. */
+  void (*report) (gpointer user_data, const MloDecision * decision, const MloDecision * before,
+      const MloSample * sample, const GstMloSettings * settings, const GstMloFormat * format);
   /* @text: for the user, complete. */
   void (*warn) (gpointer user_data, GstMloWarning cause, const char *text);
 } GstMloControlFuncs;

@@ -56,7 +56,9 @@
 #include <string.h>
 
 #include "gstmlomodels.h"
+#include "gstmloserver.h"
 #include "mlo-error.h"
+#include "mlo-ws-uri.h"
 
 GST_DEBUG_CATEGORY (gst_ml_optimizer_debug);
 #define GST_CAT_DEFAULT gst_ml_optimizer_debug
@@ -71,6 +73,8 @@ GST_DEBUG_CATEGORY (gst_ml_optimizer_debug);
 #define DEFAULT_ADAPT (MLO_ADAPT_BITRATE | MLO_ADAPT_RESOLUTION | MLO_ADAPT_FRAMERATE)
 #define DEFAULT_MODE GST_MLO_MODE_CONTROL
 #define DEFAULT_INTERVAL 100
+
+static const MloMessageLimits nothing_asked = { -1.0, -1.0, -1 };
 
 #define STATS_NAME "application/x-mloptimizer-stats"
 #define DECISION_NAME "mloptimizer-decision"
@@ -92,6 +96,9 @@ enum
   PROP_INTERVAL,
   PROP_MODELS,
   PROP_ENCODER,
+  PROP_SERVER,
+  PROP_SERVER_TOKEN,
+  PROP_SERVER_CA,
   PROP_STATS,
   N_PROPS
 };
@@ -118,6 +125,8 @@ struct _GstMlOptimizer
   guint adapt;
   GstMloMode mode;
   char *models_folder, *encoder;
+  char *server, *server_token, *server_ca;
+  MloMessageLimits asked;       /* by the server */
   guint settings_serial;
   guint warned;                 /* bits 1 << GstMloWarning */
   GstMloControl *control;       /* between READY->PAUSED and PAUSED->READY */
@@ -125,6 +134,8 @@ struct _GstMlOptimizer
   GstMloTelemetry *telemetry;
   GstMloActuator actuator;      /* the control thread's; its gate the streaming thread's */
   GstMloModels models;          /* between NULL->READY and READY->NULL */
+  const MloChannelTable *line;  /* likewise; NULL without a server */
+  MloChannel *channel;          /* as long as the control, and longer; OBJECT_LOCK to read it elsewhere */
 
   GstBus *bus;                  /* the pipeline's, while PAUSED or PLAYING */
   gulong bus_id;
@@ -302,10 +313,17 @@ static GstStructure *
 create_stats (GstMlOptimizer * self)
 {
   GstMloSnapshot snapshot;
+  MloChannelCounts line;
+  gboolean on_line;
   GstMloCounts n;
   GstStructure *s;
 
   get_snapshot (self, &snapshot);
+  GST_OBJECT_LOCK (self);
+  on_line = self->channel != NULL;
+  if (on_line)
+    self->line->get_counts (self->channel, &line);
+  GST_OBJECT_UNLOCK (self);
   gst_mlo_telemetry_get_counts (self->telemetry, &n);
   s = gst_structure_new (STATS_NAME,
       "frames-in", G_TYPE_UINT64, n.frames_in,
@@ -330,6 +348,8 @@ create_stats (GstMlOptimizer * self)
       "encoder-bitrate", G_TYPE_UINT, bits (snapshot.encoder_kbps),
       "encoder-deaf", G_TYPE_BOOLEAN, snapshot.deaf,
       "has-models", G_TYPE_BOOLEAN, self->models.predictor != NULL && self->models.optimizer != NULL, NULL);
+  if (on_line)
+    gst_mlo_server_add_stats (s, &line);
   if (!snapshot.valid)
     return s;
   for (int i = 0; i < MLO_N_FIELDS; i++) {
@@ -369,6 +389,7 @@ get_settings (gpointer data, GstMloSettings * s)
   s->limits.min_height = self->min_height;
   s->limits.adapt = self->adapt & ~MLO_ADAPT_PRESET;
   s->mode = self->mode;
+  gst_mlo_server_narrow (s, &self->asked);
   g_strlcpy (s->encoder, self->encoder ? self->encoder : "", sizeof s->encoder);
   serial = self->settings_serial;
   GST_OBJECT_UNLOCK (self);
@@ -451,7 +472,70 @@ warn (gpointer data, GstMloWarning cause, const char *text)
     GST_ELEMENT_WARNING (self, STREAM, FAILED, ("%s", text), (NULL));
 }
 
-static const GstMloControlFuncs control_funcs = { get_settings, decide, decided, warn };
+/* --- the streaming server --- */
+
+static void
+report (gpointer data, const MloDecision * d, const MloDecision * before, const MloSample * sample,
+    const GstMloSettings * settings, const GstMloFormat * format)
+{
+  GstMlOptimizer *self = data;
+  MloChannelReport r;
+
+  if (!self->channel)
+    return;
+  r.real_time_us = g_get_real_time ();
+  r.decision = *d;
+  r.before = *before;
+  r.sample = *sample;
+  r.limits = gst_mlo_server_limits (settings);
+  r.source_width = format->info.width;
+  r.source_height = format->info.height;
+  r.source_fps = format->info.fps_n > 0 && format->info.fps_d > 0 ? (double) format->info.fps_n / format->info.fps_d
+      : 0.0;
+  self->line->report (self->channel, &r);
+}
+
+static void
+server_metrics (gpointer data, const MloSample * sample, guint rejected)
+{
+  GstMlOptimizer *self = data;
+
+  gst_mlo_telemetry_tell (self->telemetry, sample, rejected);
+}
+
+static void
+server_limits (gpointer data, const MloMessageLimits * asked, MloMessageLimits * in_force)
+{
+  GstMlOptimizer *self = data;
+  GstMloSettings settings;
+
+  GST_OBJECT_LOCK (self);
+  self->asked = *asked;
+  self->settings_serial++;
+  GST_OBJECT_UNLOCK (self);
+  get_settings (self, &settings);
+  *in_force = gst_mlo_server_limits (&settings);
+  GST_DEBUG_OBJECT (self, "the server asks for %.0f .. %.0f kbit/s, gets %.0f .. %.0f", asked->min_bitrate_kbps,
+      asked->max_bitrate_kbps, in_force->min_bitrate_kbps, in_force->max_bitrate_kbps);
+}
+
+static void
+server_warn (gpointer data, MloChannelWarning cause, const char *why)
+{
+  GstMlOptimizer *self = data;
+  g_autofree char *text = NULL;
+
+  GST_DEBUG_OBJECT (self, "server: %s", why);
+  if (cause == MLO_CHANNEL_WARN_CONNECTION)
+    text = g_strdup_printf ("no connection to the server: %s; the stream goes on, and so do the attempts", why);
+  else
+    text = g_strdup_printf ("%s; it is left out", why);
+  warn (self, cause == MLO_CHANNEL_WARN_CONNECTION ? GST_MLO_WARN_SERVER : GST_MLO_WARN_SERVER_TEXT, text);
+}
+
+static const MloChannelFuncs channel_funcs = { server_metrics, server_limits, server_warn };
+
+static const GstMloControlFuncs control_funcs = { get_settings, decide, decided, report, warn };
 
 /* --- states --- */
 
@@ -492,6 +576,83 @@ load_models (GstMlOptimizer * self)
   return TRUE;
 }
 
+/* The address must be right; a line that cannot be had is no reason not to stream. */
+static gboolean
+load_server (GstMlOptimizer * self)
+{
+  g_autofree char *server = NULL, *token = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GUri) uri = NULL;
+
+  GST_OBJECT_LOCK (self);
+  server = g_strdup (self->server);
+  token = g_strdup (self->server_token);
+  GST_OBJECT_UNLOCK (self);
+  if (!server || !*server)
+    return TRUE;
+  uri = mlo_ws_uri_parse (server, &error);
+  if (!uri || (token && *token && !mlo_ws_token_check (token, &error))) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("The property server%s cannot be used: %s", uri ? "-token" : "",
+            error->message), (NULL));
+    return FALSE;
+  }
+  self->line = gst_mlo_server_load (&error);
+  if (!self->line) {
+    g_autofree char *text = g_strdup_printf ("no connection to the server: %s; the stream goes on without",
+        error->message);
+
+    warn (self, GST_MLO_WARN_SERVER, text);
+  }
+  return TRUE;
+}
+
+static void
+open_channel (GstMlOptimizer * self)
+{
+  g_autofree char *server = NULL, *token = NULL, *ca = NULL;
+  g_autoptr (GError) error = NULL;
+  MloChannelConfig config = { 0 };
+  MloChannel *channel;
+
+  if (!self->line)
+    return;
+  GST_OBJECT_LOCK (self);
+  server = g_strdup (self->server);
+  token = g_strdup (self->server_token);
+  ca = g_strdup (self->server_ca);
+  GST_OBJECT_UNLOCK (self);
+  config.uri = server;
+  config.token = token && *token ? token : NULL;
+  config.ca_file = ca && *ca ? ca : NULL;
+  /* elements of one process, and of several, should not all come back at once */
+  config.seed = (guint64) g_get_monotonic_time () ^ (guint64) GPOINTER_TO_SIZE (self);
+  channel = self->line->open (&config, &channel_funcs, self, &error);
+  GST_OBJECT_LOCK (self);
+  self->channel = channel;
+  GST_OBJECT_UNLOCK (self);
+  if (!channel) {
+    g_autofree char *text = g_strdup_printf ("no connection to the server: %s; the stream goes on without",
+        error->message);
+
+    warn (self, GST_MLO_WARN_SERVER, text);
+  }
+}
+
+static void
+close_channel (GstMlOptimizer * self)
+{
+  MloChannel *channel;
+
+  GST_OBJECT_LOCK (self);
+  channel = g_steal_pointer (&self->channel);
+  GST_OBJECT_UNLOCK (self);
+  if (channel)
+    self->line->close (channel);
+  GST_OBJECT_LOCK (self);
+  self->asked = nothing_asked;
+  GST_OBJECT_UNLOCK (self);
+}
+
 /* In READY the encoder still takes every setting. */
 static void
 prepare_encoder (GstMlOptimizer * self)
@@ -529,6 +690,7 @@ start (GstMlOptimizer * self)
     self->bus_id = g_signal_connect_data (self->bus, "sync-message", G_CALLBACK (gst_mlo_telemetry_message),
         gst_mlo_telemetry_ref (self->telemetry), (GClosureNotify) gst_mlo_telemetry_unref, 0);
   }
+  open_channel (self);
   control = gst_mlo_control_new (GST_ELEMENT (self), self->srcpad, top, self->telemetry, &self->actuator,
       self->models.predictor, self->models.optimizer, interval, &control_funcs, self);
   GST_OBJECT_LOCK (self);
@@ -545,6 +707,8 @@ stop (GstMlOptimizer * self)
   control = g_steal_pointer (&self->control);
   GST_OBJECT_UNLOCK (self);
   gst_mlo_control_free (control);
+  /* only now: the control reports to it without a lock */
+  close_channel (self);
   gst_mlo_actuator_stop (&self->actuator);
   if (self->bus) {
     g_signal_handler_disconnect (self->bus, self->bus_id);
@@ -570,8 +734,10 @@ gst_ml_optimizer_change_state (GstElement * element, GstStateChange transition)
 
   switch (transition) {
     case GST_STATE_CHANGE_NULL_TO_READY:
-      if (!check_parts (self) || !load_models (self))
+      if (!check_parts (self) || !load_server (self) || !load_models (self)) {
+        self->line = NULL;
         return GST_STATE_CHANGE_FAILURE;
+      }
       prepare_encoder (self);
       break;
     case GST_STATE_CHANGE_READY_TO_PAUSED:
@@ -604,6 +770,7 @@ gst_ml_optimizer_change_state (GstElement * element, GstStateChange transition)
       break;
     case GST_STATE_CHANGE_READY_TO_NULL:
       gst_mlo_models_clear (&self->models);
+      self->line = NULL;
       break;
     default:
       break;
@@ -658,6 +825,18 @@ gst_ml_optimizer_set_property (GObject * object, guint id, const GValue * value,
     case PROP_ENCODER:
       g_free (self->encoder);
       self->encoder = g_value_dup_string (value);
+      break;
+    case PROP_SERVER:
+      g_free (self->server);
+      self->server = g_value_dup_string (value);
+      break;
+    case PROP_SERVER_TOKEN:
+      g_free (self->server_token);
+      self->server_token = g_value_dup_string (value);
+      break;
+    case PROP_SERVER_CA:
+      g_free (self->server_ca);
+      self->server_ca = g_value_dup_string (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -726,6 +905,12 @@ gst_ml_optimizer_get_property (GObject * object, guint id, GValue * value, GPara
     case PROP_ENCODER:
       g_value_set_string (value, self->encoder);
       break;
+    case PROP_SERVER:
+      g_value_set_string (value, self->server);
+      break;
+    case PROP_SERVER_CA:
+      g_value_set_string (value, self->server_ca);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -764,6 +949,7 @@ gst_ml_optimizer_init (GstMlOptimizer * self)
   self->adapt = DEFAULT_ADAPT;
   self->mode = DEFAULT_MODE;
   self->interval = DEFAULT_INTERVAL;
+  self->asked = nothing_asked;
   self->half_frame = G_MAXUINT64;
   self->telemetry = gst_mlo_telemetry_new ();
 
@@ -798,6 +984,9 @@ gst_ml_optimizer_finalize (GObject * object)
   gst_mlo_telemetry_unref (self->telemetry);
   g_free (self->models_folder);
   g_free (self->encoder);
+  g_free (self->server);
+  g_free (self->server_token);
+  g_free (self->server_ca);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
 
@@ -844,6 +1033,26 @@ install_properties (GObjectClass * klass)
       "Name of the element to drive, where it is not the first encoder downstream: NAME[/PROPERTY[/bps|kbps]]", NULL,
       live);
   /**
+   * GstMlOptimizer:server:
+   *
+   * The streaming server's WebSocket. What it sends as metrics fills, for 2 s, what is not measured here; each
+   * decision goes back to it as a recommendation with the observation behind it; it may ask for narrower bounds
+   * than the properties' (PROTOCOL.md). The stream never waits for it: a server that is away, slow or
+   * talks nonsense costs a warning, once, and counts in #GstMlOptimizer:stats.
+   */
+  props[PROP_SERVER] =
+      g_param_spec_string ("server", "Server",
+      "Streaming server to exchange measurements and decisions with: ws://HOST:PORT/metrics, or wss:// for TLS; needs "
+      "libsoup 3, which is loaded only where this is set", NULL, ready);
+  props[PROP_SERVER_TOKEN] =
+      g_param_spec_string ("server-token", "Server token",
+      "Sent to the server as bearer token; over wss://, or it can be read on the way. Cannot be read back", NULL,
+      (ready & ~G_PARAM_READABLE));
+  props[PROP_SERVER_CA] =
+      g_param_spec_string ("server-ca", "Server CA",
+      "PEM file of the authorities that are trusted to sign the server's certificate; unset: the system's", NULL,
+      ready);
+  /**
    * GstMlOptimizer:stats:
    *
    * A #GstStructure `application/x-mloptimizer-stats`. Counts since PAUSED (#guint64): `frames-in`,
@@ -853,6 +1062,11 @@ install_properties (GObjectClass * klass)
    * `receiver-reports`, `qos-messages`, `qos-events`, `metrics-messages`, `metrics-rejected`
    * (fields in them), `decisions-applied`. Further `encoder` (#gchararray, factory name),
    * `encoder-bitrate` (#guint, bit/s, last given to its property), `encoder-deaf` and `has-models` (#gboolean).
+   *
+   * While there is a line to #GstMlOptimizer:server: `server-state` (#gchararray: connecting, open, waiting),
+   * `server-connects`, `server-failures` (attempts and connections that ended), `server-received`, `server-sent`,
+   * `server-dropped` (recommendations for which it was too slow), `server-rejected` (texts that are no messages or
+   * too many, fields that make no sense; all #guint64) and `server-error` (#gchararray, the last failure's cause).
    *
    * Measurements of the last tick, each #gdouble and present only while valid: `latency_ms` (round trip),
    * `queue_delay_ms`, `jitter_ms`, `packet_loss` (0..1), `bandwidth_kbps` (the path's capacity, kbit/s

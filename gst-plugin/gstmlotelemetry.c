@@ -50,7 +50,7 @@ struct _GstMloTelemetry
   } timed[TIMED];
   guint next_timed;
   guint64 pts_offset;           /* modulo 2^64: some encoders move the timestamps (x264enc by 1000 hours) */
-  MloSample told;               /* by the application */
+  MloSample told;               /* by the application or the server */
   gint64 told_us[MLO_N_FIELDS];
   gint64 clock_offset_us;       /* system clock of GStreamer less the monotonic time */
 
@@ -546,23 +546,30 @@ gst_mlo_telemetry_message (GstBus * bus, GstMessage * message, gpointer telemetr
     g_mutex_unlock (&t->lock);
   } else if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ELEMENT) {
     const GstStructure *s = gst_message_get_structure (message);
-    gint64 now_us = g_get_monotonic_time ();
     Told told = { 0 };
 
     if (!s || !gst_structure_has_name (s, GST_MLO_METRICS_NAME))
       return;
     gst_structure_foreach (s, told_field, &told);
-    g_mutex_lock (&t->lock);
-    t->counts.metrics++;
-    t->counts.metrics_rejected += told.rejected;
-    for (int i = 0; i < MLO_N_FIELDS; i++) {
-      if (mlo_sample_has (&told.sample, i)) {
-        mlo_sample_set (&t->told, i, mlo_sample_get (&told.sample, i, 0.0));
-        t->told_us[i] = now_us;
-      }
-    }
-    g_mutex_unlock (&t->lock);
+    gst_mlo_telemetry_tell (t, &told.sample, told.rejected);
   }
+}
+
+void
+gst_mlo_telemetry_tell (GstMloTelemetry * t, const MloSample * sample, guint rejected)
+{
+  gint64 now_us = g_get_monotonic_time ();
+
+  g_mutex_lock (&t->lock);
+  t->counts.metrics++;
+  t->counts.metrics_rejected += rejected;
+  for (int i = 0; i < MLO_N_FIELDS; i++) {
+    if (mlo_sample_has (sample, i)) {
+      mlo_sample_set (&t->told, i, mlo_sample_get (sample, i, 0.0));
+      t->told_us[i] = now_us;
+    }
+  }
+  g_mutex_unlock (&t->lock);
 }
 
 /* A gap no pacer below 50 Mbit/s would leave, the longest such burst, and what announces a frame (access

@@ -54,7 +54,7 @@ typedef struct
   guint64 encode_us, encode_timed;      /* sum of the times in the encoder, and of how many frames */
   guint64 qos_messages, qos_events;     /* late or lost downstream */
   guint64 reports, packets, packets_lost, packets_missed;       /* feedback; missed: the ring was full */
-  guint64 metrics;              /* accepted application messages */
+  guint64 metrics;              /* messages with measurements, of the application or the server */
   guint64 metrics_rejected;     /* fields in them of a wrong type or absurd value */
   gint64 first_frame_us, first_encoded_us, last_report_us;
 } GstMloCounts;
@@ -93,6 +93,9 @@ GstPadProbeReturn gst_mlo_telemetry_encoder_src_probe (GstPad * pad, GstPadProbe
 
 /* The bus's sync-message signal; user data is the telemetry. */
 void gst_mlo_telemetry_message (GstBus * bus, GstMessage * message, gpointer telemetry);
+/* What somebody else measured, from any thread: the newest value of each field counts, for
+ * GST_MLO_METRICS_FRESH_US. @rejected: fields that made no sense, for the counts. */
+void gst_mlo_telemetry_tell (GstMloTelemetry * t, const MloSample * sample, guint rejected);
 /* Something else wants the control thread (a receiver report). */
 void gst_mlo_telemetry_wake (GstMloTelemetry * t);
 

@@ -16,7 +16,7 @@ add_number (JsonBuilder * b, const char *name, double value)
   if (!isfinite (value))
     return;
   json_builder_set_member_name (b, name);
-  if (value == rint (value) && fabs (value) < 1e15)
+  if (value == rint (value) && fabs (value) < 0x1p53)
     json_builder_add_int_value (b, (gint64) value);
   else
     json_builder_add_double_value (b, value);

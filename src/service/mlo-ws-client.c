@@ -437,7 +437,9 @@ start_writing (MloWsClient * c)
 gboolean
 mlo_ws_client_send (MloWsClient * c, const char *text)
 {
-  if (c->state != MLO_WS_OPEN || !c->connection || strlen (text) > MLO_MESSAGE_MAX_BYTES)
+  /* libsoup may have closed its socket already and say so later */
+  if (c->state != MLO_WS_OPEN || strlen (text) > MLO_MESSAGE_MAX_BYTES
+      || soup_websocket_connection_get_state (c->connection) != SOUP_WEBSOCKET_STATE_OPEN)
     return FALSE;
   while (c->outgoing.length >= c->config.queue) {
     g_free (g_queue_pop_head (&c->outgoing));
