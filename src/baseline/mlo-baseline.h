@@ -17,6 +17,8 @@ MloPolicy *mlo_fixed_new (double bitrate_kbps);
 
 /* Google congestion control as in draft-ietf-rmcat-gcc-02, from limits.start_bitrate_kbps. */
 MloPolicy *mlo_gcc_new (const MloLimits * limits);
+/* The same with probes at the start and after a fall (mlo-gcc-probe.h); the caller sends what its probe asks for. */
+MloPolicy *mlo_gcc_probing_new (const MloLimits * limits);
 
 typedef enum
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mlo-baseline-private.h"
+#include "mlo-gcc-probe.h"
 
 /* 5.2: packets sent within this belong to one group. */
 #define BURST_US 5000
@@ -35,6 +36,8 @@
 #define PACKET_BITS (1200.0 * 8.0)
 
 #define INCOMING_US 500000
+/* The headers' share of a full packet: what the prober finds is IP, what is decided is media. */
+#define MEDIA_SHARE (1200.0 / (1200.0 + MLO_PACKET_OVERHEAD))
 #define LOSS_INTERVAL_US 200000
 #define LOSS_HIGH 0.10
 #define LOSS_LOW 0.02
@@ -186,6 +189,8 @@ typedef struct
   MloGccDetector detector;
   MloGccAimd aimd;
   MloGccSignal signal;
+  MloGccProber *prober;         /* NULL: as in the draft */
+  gboolean started, drained;    /* probing; under-use has ended */
   double loss_kbps;             /* As */
   guint64 loss_packets, loss_lost;      /* since the last update of it */
   gint64 loss_us;
@@ -234,26 +239,51 @@ incoming_kbps (const Gcc * g)
 static void
 finish_group (Gcc * g)
 {
+  MloGccSignal before;
+
   if (g->have_before) {
     double sent = (double) (g->send_us - g->send_before_us) / 1000.0;
     double arrived = (double) (g->arrival_us - g->arrival_before_us) / 1000.0;
 
     mlo_gcc_filter_update (&g->filter, arrived - sent, sent);
+    before = g->signal;
     g->signal = mlo_gcc_detector_update (&g->detector, &g->filter, g->send_us, sent);
+    g->drained |= before == MLO_GCC_UNDERUSE && g->signal == MLO_GCC_NORMAL;
   }
   g->have_before = TRUE;
   g->send_before_us = g->send_us;
   g->arrival_before_us = g->arrival_us;
 }
 
-/* TRUE where a report's worst signal must be acted on at once. */
+static double
+clamp_rate (const Gcc * g, double kbps)
+{
+  return CLAMP (kbps, g->limits.min_bitrate_kbps, g->limits.max_bitrate_kbps);
+}
+
+/* The rate that a probe has shown, < 0: none; and that the bound by the incoming rate, which is old after a probe,
+ * stops a rise but does not cut what a probe has shown. */
+static void
+use_probe (Gcc * g, gint64 now_us, double shown_kbps, double incoming, double before_kbps)
+{
+  if (g->aimd.state != MLO_GCC_DECREASE) {
+    g->aimd.kbps = MAX (g->aimd.kbps, before_kbps);
+    if (shown_kbps >= 0.0)
+      g->aimd.kbps = g->loss_kbps = clamp_rate (g, MAX (shown_kbps * MEDIA_SHARE, BETA * incoming));
+  }
+  mlo_gcc_prober_estimate (g->prober, now_us, MIN (g->aimd.kbps, g->loss_kbps) / MEDIA_SHARE);
+  if (g->drained)
+    mlo_gcc_prober_drained (g->prober, now_us);
+  g->drained = FALSE;
+}
+
 static void
 gcc_on_packets (MloPolicy * policy, gint64 now_us, const MloPacket * packets, guint n)
 {
   Gcc *g = (Gcc *) policy;
   gboolean overuse = FALSE;
   gint64 newest_us = G_MININT64;
-  double kbps;
+  double kbps, shown_kbps = -1.0, before_kbps = g->aimd.kbps;
 
   for (guint i = 0; i < n; i++) {
     const MloPacket *p = &packets[i];
@@ -262,6 +292,11 @@ gcc_on_packets (MloPolicy * policy, gint64 now_us, const MloPacket * packets, gu
     if (p->lost) {
       g->loss_lost++;
       continue;
+    }
+    if (g->prober) {
+      double result_kbps = mlo_gcc_prober_packet (g->prober, p);
+
+      shown_kbps = MAX (shown_kbps, result_kbps);
     }
     newest_us = p->send_us;
     add_incoming (g, p);
@@ -282,14 +317,15 @@ gcc_on_packets (MloPolicy * policy, gint64 now_us, const MloPacket * packets, gu
 
   kbps = incoming_kbps (g);
   mlo_gcc_aimd_update (&g->aimd, now_us, overuse ? MLO_GCC_OVERUSE : g->signal, kbps, g->rtt_ms);
-  g->aimd.kbps = CLAMP (g->aimd.kbps, g->limits.min_bitrate_kbps, g->limits.max_bitrate_kbps);
+  g->aimd.kbps = clamp_rate (g, g->aimd.kbps);
 
   if (now_us - g->loss_us >= LOSS_INTERVAL_US && g->loss_packets > 0) {
-    g->loss_kbps = mlo_gcc_loss_update (g->loss_kbps, (double) g->loss_lost / (double) g->loss_packets);
-    g->loss_kbps = CLAMP (g->loss_kbps, g->limits.min_bitrate_kbps, g->limits.max_bitrate_kbps);
+    g->loss_kbps = clamp_rate (g, mlo_gcc_loss_update (g->loss_kbps, (double) g->loss_lost / (double) g->loss_packets));
     g->loss_us = now_us;
     g->loss_packets = g->loss_lost = 0;
   }
+  if (g->prober)
+    use_probe (g, now_us, shown_kbps, kbps, before_kbps);
 }
 
 static void
@@ -298,8 +334,7 @@ gcc_on_receiver_report (MloPolicy * policy, gint64 now_us, const MloReceiverRepo
   Gcc *g = (Gcc *) policy;
 
   /* Loss is all that they tell. */
-  g->loss_kbps = mlo_gcc_loss_update (g->loss_kbps, report->fraction_lost);
-  g->loss_kbps = CLAMP (g->loss_kbps, g->limits.min_bitrate_kbps, g->limits.max_bitrate_kbps);
+  g->loss_kbps = clamp_rate (g, mlo_gcc_loss_update (g->loss_kbps, report->fraction_lost));
   g->aimd.kbps = g->loss_kbps;
 }
 
@@ -318,9 +353,22 @@ gcc_tick (MloPolicy * policy, gint64 now_us, const MloSample * local)
   return gcc_react (policy, now_us);
 }
 
+/* Asked first when sending begins. */
+static gboolean
+gcc_probe (MloPolicy * policy, gint64 now_us, MloProbe * probe)
+{
+  Gcc *g = (Gcc *) policy;
+
+  if (!g->started)
+    mlo_gcc_prober_start (g->prober, now_us, g->limits.start_bitrate_kbps / MEDIA_SHARE);
+  g->started = TRUE;
+  return mlo_gcc_prober_next (g->prober, now_us, probe);
+}
+
 static void
 gcc_free (MloPolicy * policy)
 {
+  g_free (((Gcc *) policy)->prober);
   g_free (policy);
 }
 
@@ -332,6 +380,29 @@ static const MloPolicyClass gcc_class = {
   .react = gcc_react,
   .free = gcc_free,
 };
+
+static const MloPolicyClass probing_class = {
+  .name = "gcc-probing",
+  .on_packets = gcc_on_packets,
+  .on_receiver_report = gcc_on_receiver_report,
+  .tick = gcc_tick,
+  .react = gcc_react,
+  .probe = gcc_probe,
+  .free = gcc_free,
+};
+
+MloPolicy *
+mlo_gcc_probing_new (const MloLimits * limits)
+{
+  MloPolicy *policy = mlo_gcc_new (limits);
+  Gcc *g = (Gcc *) policy;
+
+  policy->klass = &probing_class;
+  g->prober = g_new (MloGccProber, 1);
+  mlo_gcc_prober_init (g->prober, limits->max_bitrate_kbps / MEDIA_SHARE);
+  g->decision.reason = "delay gradient, loss and probes";
+  return policy;
+}
 
 MloPolicy *
 mlo_gcc_new (const MloLimits * limits)

@@ -47,6 +47,16 @@ typedef struct
 extern const MloActuatorTraits mlo_actuator_traits_default;
 
 /**
+ * MloProbe: padding that a policy wants sent beside the frames, packets of MLO_PADDING_BYTES evenly spaced, to
+ * see whether the path carries more than the bitrate. They are no media: a lost one breaks no picture.
+ */
+typedef struct
+{
+  double kbps;                  /* IP bytes */
+  guint packets;
+} MloProbe;
+
+/**
  * MloPolicy: a rate controller seen from outside, ours or a baseline. Values in, decision out; no
  * clock, no I/O, no lock: the caller passes the time (monotonic, us) and calls from one thread.
  * The decision returned stays valid until the next call.
@@ -67,6 +77,8 @@ typedef struct
   const MloDecision *(*tick) (MloPolicy * self, gint64 now_us, const MloSample * local);
   /* After feedback, between ticks: the guard alone. NULL when nothing changed. */
   const MloDecision *(*react) (MloPolicy * self, gint64 now_us);
+  /* Asked after every tick and every feedback: TRUE where @probe is to be sent from now on. NULL: never. */
+  gboolean (*probe) (MloPolicy * self, gint64 now_us, MloProbe * probe);
   void (*free) (MloPolicy * self);
 } MloPolicyClass;
 

@@ -12,8 +12,8 @@
  * A discrete-event simulation of one stream. As the link says at once when a packet will arrive,
  * and packets arrive in the order they were sent, all that the receiver does (reports, key frame
  * requests, decoding) is worked out while a frame is sent; only what comes back to the sender waits
- * in a queue. So there are four kinds of event: a frame is captured, a frame leaves the encoder, a
- * report reaches the sender, the policy's tick.
+ * in a queue. So there are five kinds of event: a frame is captured, a frame leaves the encoder, a
+ * report reaches the sender, the policy's tick, and a packet of padding where the policy probes.
  */
 
 /* Packets remembered until they are reported; older ones are forgotten. A power of two. */
@@ -101,6 +101,7 @@ struct _MloEnv
   /* receiver, worked out ahead of time */
   MloPacket *packets;           /* ring */
   MloPacket *scratch;           /* a report that wraps around it */
+  guint8 *padding;              /* ring beside it: the packet is no media */
   guint64 n_packets, unreported;
   gint64 clock_offset_us;       /* of the receiver's clock */
   gboolean gap;                 /* a packet was lost and none has arrived since */
@@ -116,6 +117,11 @@ struct _MloEnv
   guint64 first_report, n_reports;
   gint64 last_report_us;
   gint64 request_us;            /* a key frame request arrives, G_MAXINT64: none */
+
+  /* padding on its way out */
+  MloProbe probe;
+  guint probe_sent;
+  gint64 probe_us, padding_us;  /* first packet of it, next one; G_MAXINT64: none */
 
   /* measured */
   Tick ticks[RATE_TICKS];
@@ -217,7 +223,9 @@ mlo_env_new (const MloEnvConfig * config, const MloTrace * trace, guint64 seed)
   env->request_us = G_MAXINT64;
   env->last_request_us = -REQUEST_US;
   env->last_transit_us = NAN;
+  env->padding_us = G_MAXINT64;
   env->packets = g_new (MloPacket, MAX_PACKETS);
+  env->padding = g_new0 (guint8, MAX_PACKETS);
   env->scratch = g_new (MloPacket, MAX_PACKETS);
   env->reports = g_new (Report, MAX_REPORTS);
   mlo_random_seed (&env->random, mlo_random_u64 (&random));
@@ -232,6 +240,7 @@ mlo_env_free (MloEnv * env)
   mlo_link_free (env->link);
   mlo_qoe_meter_free (env->meter);
   g_free (env->packets);
+  g_free (env->padding);
   g_free (env->scratch);
   g_free (env->reports);
   g_free (env);
@@ -382,19 +391,25 @@ receiver_report (MloEnv * env, gint64 arrival_us, double wait_ms, double rtt_ms)
       / (double) MAX (env->received + env->lost - env->reported_packets, 1);
 }
 
+static void
+report_packets (MloEnv * env, gint64 arrival_us, gboolean marker, double rtt_ms)
+{
+  if (env->config.feedback_interval_ms > 0.0) {
+    gint64 interval_us = (gint64) (1000.0 * env->config.feedback_interval_ms);
+    gint64 slot = arrival_us / interval_us;
+
+    report (env, (slot + 1) * interval_us, slot, env->n_packets, rtt_ms);
+  } else if (marker)
+    report (env, arrival_us, -1, env->n_packets, rtt_ms);
+}
+
 /* What the receiver does with a packet that arrives at @arrival_us; it is the newest in the ring. */
 static void
 receive (MloEnv * env, gint64 send_us, gint64 arrival_us, gboolean marker, double rtt_ms)
 {
-  if (env->config.feedback == MLO_FEEDBACK_TWCC) {
-    if (env->config.feedback_interval_ms > 0.0) {
-      gint64 interval_us = (gint64) (1000.0 * env->config.feedback_interval_ms);
-      gint64 slot = arrival_us / interval_us;
-
-      report (env, (slot + 1) * interval_us, slot, env->n_packets, rtt_ms);
-    } else if (marker)
-      report (env, arrival_us, -1, env->n_packets, rtt_ms);
-  } else if (env->config.feedback == MLO_FEEDBACK_RECEIVER_REPORTS) {
+  if (env->config.feedback == MLO_FEEDBACK_TWCC)
+    report_packets (env, arrival_us, marker, rtt_ms);
+  else if (env->config.feedback == MLO_FEEDBACK_RECEIVER_REPORTS) {
     double transit = (double) (arrival_us - send_us);
 
     if (!isnan (env->last_transit_us))
@@ -429,6 +444,48 @@ decode (MloEnv * env, const Pending * p, guint64 id, gint64 complete_us)
     histogram_add (&env->clear_delay, (double) (env->decoder_free_us - p->capture_us) / 1000.0);
 }
 
+/* A packet of @size goes into the link and, as the newest, into the ring. Returns when it arrives, < 0: never. */
+static gint64
+put_packet (MloEnv * env, gint64 now_us, guint32 size, gboolean padding)
+{
+  MloPacket *packet = &env->packets[env->n_packets % MAX_PACKETS];
+  gint64 arrival_us = mlo_link_send (env->link, now_us, size + MLO_PACKET_OVERHEAD);
+
+  env->ticks[env->tick].ip_bytes += size + MLO_PACKET_OVERHEAD;
+  env->padding[env->n_packets % MAX_PACKETS] = padding;
+  packet->send_us = now_us;
+  packet->seqnum = env->n_packets & 0xffff;
+  packet->size = size;
+  packet->lost = arrival_us < 0 || arrival_us == G_MAXINT64;
+  packet->arrival_us = packet->lost ? 0 : (arrival_us + env->clock_offset_us) / ARRIVAL_GRID_US * ARRIVAL_GRID_US;
+  env->n_packets++;
+  return packet->lost ? -1 : arrival_us;
+}
+
+/* Padding has numbers of its own: the decoder never misses it, receiver reports do not count it. */
+static void
+send_padding (MloEnv * env)
+{
+  const gint64 now_us = env->padding_us;
+  gint64 arrival_us = put_packet (env, now_us, MLO_PADDING_BYTES, TRUE);
+
+  mlo_window_sent (&env->window, now_us, MLO_PADDING_BYTES);
+  if (arrival_us >= 0 && env->config.feedback == MLO_FEEDBACK_TWCC)
+    report_packets (env, arrival_us, FALSE, base_rtt_ms (env, now_us));
+  env->probe_sent++;
+  env->padding_us = env->probe_sent >= env->probe.packets ? G_MAXINT64 : env->probe_us
+      + (gint64) (env->probe_sent * 8000.0 * (MLO_PADDING_BYTES + MLO_PACKET_OVERHEAD) / env->probe.kbps);
+}
+
+static void
+ask_for_probe (MloEnv * env, MloPolicy * policy, gint64 now_us)
+{
+  if (!policy->klass->probe || env->padding_us != G_MAXINT64 || !policy->klass->probe (policy, now_us, &env->probe))
+    return;
+  env->probe_us = env->padding_us = now_us;
+  env->probe_sent = 0;
+}
+
 /* The oldest frame in the encoder leaves it: into packets, into the link, to the receiver. */
 static void
 send_frame (MloEnv * env, MloPolicy * policy)
@@ -455,18 +512,10 @@ send_frame (MloEnv * env, MloPolicy * policy)
 
   while (left > 0) {
     guint32 size = MIN (left, env->payload);
-    MloPacket *packet = &env->packets[env->n_packets % MAX_PACKETS];
-    gint64 arrival_us = mlo_link_send (env->link, p.out_us, size + MLO_PACKET_OVERHEAD);
+    gint64 arrival_us = put_packet (env, p.out_us, size, FALSE);
 
     left -= size;
-    tick->ip_bytes += size + MLO_PACKET_OVERHEAD;
-    packet->send_us = p.out_us;
-    packet->seqnum = env->n_packets & 0xffff;
-    packet->size = size;
-    packet->lost = arrival_us < 0 || arrival_us == G_MAXINT64;
-    packet->arrival_us = packet->lost ? 0 : (arrival_us + env->clock_offset_us) / ARRIVAL_GRID_US * ARRIVAL_GRID_US;
-    env->n_packets++;
-    if (packet->lost) {
+    if (arrival_us < 0) {
       whole = FALSE;
       env->gap = TRUE;
       env->lost++;
@@ -521,6 +570,7 @@ take_report (MloEnv * env, MloPolicy * policy)
   decision = policy->klass->react ? policy->klass->react (policy, now_us) : NULL;
   if (decision)
     apply (env, decision);
+  ask_for_probe (env, policy, now_us);
 }
 
 static gint64
@@ -538,9 +588,11 @@ run_until (MloEnv * env, MloPolicy * policy, gint64 end_us)
     gint64 out = env->n_pending > 0 ? env->pending[env->pending_first].out_us : G_MAXINT64;
     gint64 feedback = env->n_reports > 0 ? env->reports[env->first_report % MAX_REPORTS].at_us : G_MAXINT64;
 
-    if (MIN (MIN (next_capture, out), feedback) > end_us)
+    if (MIN (MIN (next_capture, out), MIN (feedback, env->padding_us)) > end_us)
       return;
-    if (out <= feedback && out <= next_capture)
+    if (env->padding_us < MIN (MIN (next_capture, out), feedback))
+      send_padding (env);
+    else if (out <= feedback && out <= next_capture)
       send_frame (env, policy);
     else if (feedback <= next_capture)
       take_report (env, policy);
@@ -620,6 +672,7 @@ mlo_env_step (MloEnv * env, MloPolicy * policy, MloEnvStep * step)
   measure (env, &step->sample);
   decision = policy->klass->tick (policy, env->now_us, &step->sample);
   apply (env, decision);
+  ask_for_probe (env, policy, env->now_us);
   env->n_ticks++;
   env->tick = (env->tick + 1) % RATE_TICKS;
   env->ticks[env->tick] = (Tick) {
@@ -691,7 +744,7 @@ mlo_env_result (MloEnv * env, MloEnvResult * result)
   while (newest > oldest) {
     const MloPacket *p = &env->packets[--newest % MAX_PACKETS];
 
-    if (p->lost)
+    if (p->lost || env->padding[newest % MAX_PACKETS])
       continue;
     if (p->arrival_us - env->clock_offset_us <= env->now_us)
       break;

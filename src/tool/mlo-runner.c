@@ -21,6 +21,7 @@ static const struct
   {"rules", MLO_CONTENDER_RULES},
   {"label", MLO_CONTENDER_LABEL},
   {"gcc", MLO_CONTENDER_GCC},
+  {"gcc-probing", MLO_CONTENDER_GCC_PROBING},
   {"omniscient", MLO_CONTENDER_OMNISCIENT},
   {"omniscient-mean", MLO_CONTENDER_OMNISCIENT_MEAN},
 };
@@ -115,6 +116,8 @@ make_policy (const MloRun * run, Oracle * oracle, MloController ** controller)
       return mlo_fixed_new (c->kbps);
     case MLO_CONTENDER_GCC:
       return mlo_gcc_new (limits);
+    case MLO_CONTENDER_GCC_PROBING:
+      return mlo_gcc_probing_new (limits);
     case MLO_CONTENDER_OMNISCIENT:
       return mlo_omniscient_new (MLO_OMNISCIENT_CAUTIOUS, run->trace, limits);
     case MLO_CONTENDER_OMNISCIENT_MEAN:

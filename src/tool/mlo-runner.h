@@ -20,6 +20,7 @@ typedef enum
   MLO_CONTENDER_LABEL,          /* as RULE_LADDER, with the label for a prediction: what the predictor is to learn */
   MLO_CONTENDER_FIXED,
   MLO_CONTENDER_GCC,
+  MLO_CONTENDER_GCC_PROBING,    /* with probes at the start and after a fall */
   MLO_CONTENDER_OMNISCIENT,     /* 0.9 x the least capacity of the next 300 ms */
   MLO_CONTENDER_OMNISCIENT_MEAN,        /* what drains the queue and fills the next second */
 } MloContenderKind;
@@ -31,7 +32,7 @@ typedef struct
   char name[32];
 } MloContender;
 
-#define MLO_CONTENDER_NAMES "ours, no-dqn, rule-ladder, no-predictor, guard, rules, label, fixed:KBPS, gcc, omniscient, omniscient-mean"
+#define MLO_CONTENDER_NAMES "ours, no-dqn, rule-ladder, no-predictor, guard, rules, label, fixed:KBPS, gcc, gcc-probing, omniscient, omniscient-mean"
 
 gboolean mlo_contender_parse (const char *text, MloContender * out, GError ** error);
 /* Comma-separated; (element-type MloContender). */

@@ -10,6 +10,9 @@ G_BEGIN_DECLS
  * UDP 8, RTP 12, transport-wide sequence extension 8. */
 #define MLO_PACKET_OVERHEAD 48
 
+/* RTP payload of a packet of padding (MloProbe in mlo-policy.h). */
+#define MLO_PADDING_BYTES 1000
+
 /**
  * MloPacket: what transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01)
  * says of one packet. Packets of one report come in the order they were sent; packets of one
