@@ -59,8 +59,9 @@ class Tool:
 class Server:
     """Takes one or more connections of the tool; what it sends goes to the newest."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, ssl=None):
         self.port = port
+        self.ssl = ssl
         self.inbox = []         # (time, message)
         self.ws = None
         self.headers = None
@@ -75,7 +76,7 @@ class Server:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                self.server = await websockets.serve(self.handle, '127.0.0.1', self.port, compression=None)
+                self.server = await websockets.serve(self.handle, '127.0.0.1', self.port, compression=None, ssl=self.ssl)
                 break
             except OSError:     # the port of the server before is not free yet
                 if time.monotonic() > deadline:
@@ -106,7 +107,7 @@ class Server:
 
     @property
     def uri(self):
-        return f'ws://127.0.0.1:{self.port}/metrics'
+        return f'{"wss" if self.ssl else "ws"}://127.0.0.1:{self.port}/metrics'
 
     async def connected(self):
         await until(lambda: self.ws is not None and self.ws.open, 'the tool connects')
