@@ -3,7 +3,7 @@
 'use strict';
 
 const CHARTS = [
-  { title: 'Rate', unit: 'Mbit/s', scale: 1e-3, digits: 2,
+  { title: 'Rate', unit: 'Mbit/s', scale: 1e-3, digits: 2, shadeKey: 'backing off',
     lines: [
       { column: 'bandwidth_kbps', label: 'bandwidth', color: '--bandwidth', fill: true },
       { column: 'encoded_kbps', label: 'encoded', color: '--encoded' },
@@ -59,6 +59,12 @@ class Chart {
       this.heading.append(key);
       return value;
     });
+    if (spec.shadeKey) {
+      const key = document.createElement('span');
+      key.className = 'key shade';
+      key.append(document.createElement('i'), spec.shadeKey);
+      this.heading.append(key);
+    }
     this.when = document.createElement('span');
     this.when.className = 'when';
     this.heading.append(this.when);

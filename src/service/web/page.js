@@ -97,7 +97,7 @@ class Stream {
       event.preventDefault();
       this.askLimits();
     });
-    this.part('[name=reset]').addEventListener('click', () => {
+    this.part('[name=own]').addEventListener('click', () => {
       this.part('form').reset();
       this.askLimits();
     });
@@ -316,6 +316,8 @@ function onMessage(message) {
     page.live = true;
     page.tries = 0;
     text($('version'), `mloptimizer ${message.version}`);
+    /* A link cannot bring the token along. */
+    $('open-links').hidden = !!settings.token;
     setLink('live', 'Live');
     banner('');
     refresh();
