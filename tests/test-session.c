@@ -538,11 +538,28 @@ test_limits (void)
   /* The least gives way to the most. */
   asked.min_bitrate_kbps = 5000.0;
   asked.max_bitrate_kbps = 4000.0;
-  asked.mode = -1;
   mlo_session_ask_limits (h.session, &asked);
   mlo_session_get_limits (h.session, &in_force);
   g_assert_cmpfloat (in_force.min_bitrate_kbps, ==, 4000.0);
   g_assert_cmpfloat (in_force.max_bitrate_kbps, ==, 4000.0);
+  g_assert_cmpint (in_force.mode, ==, 1);
+  /* Nothing asked for ends it. */
+  asked.min_bitrate_kbps = asked.max_bitrate_kbps = -1.0;
+  asked.mode = -1;
+  mlo_session_ask_limits (h.session, &asked);
+  mlo_session_get_limits (h.session, &in_force);
+  g_assert_cmpfloat (in_force.min_bitrate_kbps, ==, 300.0);
+  g_assert_cmpfloat (in_force.max_bitrate_kbps, ==, 20000.0);
+  g_assert_cmpint (in_force.mode, ==, 0);
+  mlo_session_free (h.session);
+
+  /* Who is only watched cannot be asked for control. */
+  c.observe = TRUE;
+  host_init (&h, &c, 8000.0, 10.0);
+  asked.mode = 0;
+  mlo_session_ask_limits (h.session, &asked);
+  mlo_session_get_limits (h.session, &in_force);
+  g_assert_cmpint (in_force.mode, ==, 1);
   mlo_session_free (h.session);
 }
 

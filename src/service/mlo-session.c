@@ -521,14 +521,12 @@ void
 mlo_session_ask_limits (MloSession * s, const MloMessageLimits * asked)
 {
   const MloLimits *user = &s->config.limits;
+  double min = user->min_bitrate_kbps, max = user->max_bitrate_kbps;
 
-  if (asked->min_bitrate_kbps >= 0.0)
-    s->asked.min_bitrate_kbps = CLAMP (asked->min_bitrate_kbps, user->min_bitrate_kbps, user->max_bitrate_kbps);
-  if (asked->max_bitrate_kbps >= 0.0)
-    s->asked.max_bitrate_kbps = CLAMP (asked->max_bitrate_kbps, user->min_bitrate_kbps, user->max_bitrate_kbps);
+  s->asked.max_bitrate_kbps = asked->max_bitrate_kbps >= 0.0 ? CLAMP (asked->max_bitrate_kbps, min, max) : max;
+  s->asked.min_bitrate_kbps = asked->min_bitrate_kbps >= 0.0 ? CLAMP (asked->min_bitrate_kbps, min, max) : min;
   s->asked.min_bitrate_kbps = MIN (s->asked.min_bitrate_kbps, s->asked.max_bitrate_kbps);
-  if (asked->mode >= 0)
-    s->asked.mode = asked->mode;
+  s->asked.mode = s->config.observe || asked->mode == 1;
 }
 
 void

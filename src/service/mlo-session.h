@@ -23,7 +23,7 @@ typedef struct _MloSession MloSession;
 typedef struct
 {
   MloLimits limits;             /* the user's; start_bitrate_kbps 0: what the server says it sends */
-  gboolean observe;             /* the mode at the start */
+  gboolean observe;             /* the mode; nobody may ask for control then */
   const MloBitratePredictor *predictor; /* borrowed, outlives the session; NULL: rules */
   const MloQualityOptimizer *optimizer; /* likewise */
 } MloSessionConfig;
@@ -60,7 +60,8 @@ const MloSample *mlo_session_sample (const MloSession * s);
 /* The pictures without any reduction; zero where the server never said. */
 const MloSource *mlo_session_source (const MloSession * s);
 
-/* Moves the limits inside the user's own; what is not given stays. They hold from the next tick on. */
+/* Other limits, inside the user's own and in place of those asked for before; what is not given is the user's
+ * again. They hold from the next tick on. */
 void mlo_session_ask_limits (MloSession * s, const MloMessageLimits * asked);
 /* The limits in force. */
 void mlo_session_get_limits (const MloSession * s, MloMessageLimits * limits);
