@@ -242,9 +242,14 @@ read_stream (MloMessage * m, JsonObject * object, guint index, GError ** error)
 
   if (!node)
     return TRUE;
-  if (JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_INT64) {
-    g_snprintf (m->stream, sizeof m->stream, "%" G_GINT64_FORMAT, json_node_get_int (node));
-    return TRUE;
+  if (is_number (node)) {
+    double number = json_node_get_double (node);
+
+    /* 7.0 is an integer in JSON; beyond 2^53 a sender that has doubles cannot mean one */
+    if (number == rint (number) && fabs (number) < 0x1p53) {
+      g_snprintf (m->stream, sizeof m->stream, "%" G_GINT64_FORMAT, (gint64) number);
+      return TRUE;
+    }
   }
   if (JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING)
     text = json_node_get_string (node);
