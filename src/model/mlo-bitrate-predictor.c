@@ -177,13 +177,13 @@ to_file (const MloBitratePredictor * p, const char *training)
 }
 
 MloBitratePredictor *
-mlo_bitrate_predictor_load (const char *path, GError ** error)
+mlo_bitrate_predictor_from_tensors (const char *path, const MloTensorFile * f, GError ** error)
 {
-  g_autoptr (MloTensorFile) f = mlo_tensorfile_load (path, error), own = NULL;
+  g_autoptr (MloTensorFile) own = NULL;
   g_autoptr (MloBitratePredictor) p = NULL;
   MloPredictorConfig config = { 0 };
 
-  if (!f || !read_config (path, f, &config, error))
+  if (!read_config (path, f, &config, error))
     return NULL;
   p = allocate (&config);
   for (int l = 0; l < p->net.lstm.layers; l++)
@@ -202,6 +202,14 @@ mlo_bitrate_predictor_load (const char *path, GError ** error)
       || !mlo_model_check_names (path, f, own, error))
     return NULL;
   return g_steal_pointer (&p);
+}
+
+MloBitratePredictor *
+mlo_bitrate_predictor_load (const char *path, GError ** error)
+{
+  g_autoptr (MloTensorFile) f = mlo_tensorfile_load (path, error);
+
+  return f ? mlo_bitrate_predictor_from_tensors (path, f, error) : NULL;
 }
 
 gboolean

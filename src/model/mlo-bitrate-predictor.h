@@ -4,6 +4,7 @@
 
 #include "mlo-features.h"
 #include "mlo-random.h"
+#include "mlo-tensorfile.h"
 
 G_BEGIN_DECLS
 
@@ -36,6 +37,8 @@ MloBitratePredictor *mlo_bitrate_predictor_new (const MloPredictorConfig * confi
  * tensors' shapes. A bare PyTorch state_dict without metadata counts as the Python implementation's: scaling
  * reference, form window, output 2000 to 20000 kbit/s, interval 100 ms. */
 MloBitratePredictor *mlo_bitrate_predictor_load (const char *path, GError ** error);
+/* The same from tensors read elsewhere; @path: what the messages call them. */
+MloBitratePredictor *mlo_bitrate_predictor_from_tensors (const char *path, const MloTensorFile * f, GError ** error);
 /* @training: text for the metadata key `training`, or NULL. Written aside, synced, renamed. */
 gboolean mlo_bitrate_predictor_save (const MloBitratePredictor * p, const char *path, const char *training, GError ** error);
 void mlo_bitrate_predictor_free (MloBitratePredictor * p);

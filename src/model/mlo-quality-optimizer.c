@@ -64,13 +64,13 @@ to_file (const MloQualityOptimizer * q, const char *training)
 }
 
 MloQualityOptimizer *
-mlo_quality_optimizer_load (const char *path, GError ** error)
+mlo_quality_optimizer_from_tensors (const char *path, const MloTensorFile * f, GError ** error)
 {
-  g_autoptr (MloTensorFile) f = mlo_tensorfile_load (path, error), own = NULL;
+  g_autoptr (MloTensorFile) own = NULL;
   g_autoptr (MloQualityOptimizer) q = NULL;
   MloOptimizerConfig config = { 0 };
 
-  if (!f || !mlo_model_read_metadata (path, f, KIND, &config.scaling, error))
+  if (!mlo_model_read_metadata (path, f, KIND, &config.scaling, error))
     return NULL;
   q = allocate (&config);
   own = to_file (q, NULL);
@@ -78,6 +78,14 @@ mlo_quality_optimizer_load (const char *path, GError ** error)
       || !mlo_model_check_names (path, f, own, error))
     return NULL;
   return g_steal_pointer (&q);
+}
+
+MloQualityOptimizer *
+mlo_quality_optimizer_load (const char *path, GError ** error)
+{
+  g_autoptr (MloTensorFile) f = mlo_tensorfile_load (path, error);
+
+  return f ? mlo_quality_optimizer_from_tensors (path, f, error) : NULL;
 }
 
 gboolean

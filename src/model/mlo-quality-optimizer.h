@@ -5,6 +5,7 @@
 #include "mlo-action.h"
 #include "mlo-features.h"
 #include "mlo-random.h"
+#include "mlo-tensorfile.h"
 
 G_BEGIN_DECLS
 
@@ -21,6 +22,8 @@ typedef struct
 
 MloQualityOptimizer *mlo_quality_optimizer_new (const MloOptimizerConfig * config, MloRandom * random);
 MloQualityOptimizer *mlo_quality_optimizer_load (const char *path, GError ** error);
+/* The same from tensors read elsewhere; @path: what the messages call them. */
+MloQualityOptimizer *mlo_quality_optimizer_from_tensors (const char *path, const MloTensorFile * f, GError ** error);
 gboolean mlo_quality_optimizer_save (const MloQualityOptimizer * q, const char *path, const char *training, GError ** error);
 void mlo_quality_optimizer_free (MloQualityOptimizer * q);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloQualityOptimizer, mlo_quality_optimizer_free)

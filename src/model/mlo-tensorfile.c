@@ -5,14 +5,15 @@
 #include <fcntl.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 
 #include "mlo-error.h"
+#include "mlo-file.h"
 #include "mlo-json-bound.h"
+#include "mlo-tensor-type.h"
 
 #define METADATA "__metadata__"
 
@@ -130,69 +131,15 @@ mlo_tensorfile_set_metadata (MloTensorFile * f, const char *key, const char *val
 
 /* Reading */
 
-typedef enum
-{ F32, F64, F16, BF16 } Type;
-
-static const struct
-{
-  const char *name;
-  gsize bytes;
-} types[] = { {"F32", 4}, {"F64", 8}, {"F16", 2}, {"BF16", 2} };
-
 /* A tensor as the header describes it. */
 typedef struct
 {
   const char *name;             /* the JSON tree's */
-  Type type;
+  const MloTensorType *type;
   guint n_dims;
   gsize dims[MLO_TENSOR_DIMS];
   gsize count, begin, end;
 } Entry;
-
-/* IEEE 754 half precision. */
-static float
-from_half (guint16 h)
-{
-  const guint exponent = (h >> 10) & 31;
-  const float sign = h & 0x8000 ? -1.0f : 1.0f, mantissa = (float) (h & 1023);
-
-  if (exponent == 31)
-    return mantissa == 0.0f ? sign * INFINITY : NAN;
-  if (exponent == 0)
-    return sign * mantissa * 0x1p-24f;
-  return sign * ldexpf (1024.0f + mantissa, (int) exponent - 25);
-}
-
-static float
-read_number (Type type, const guint8 * p)
-{
-  guint16 u16;
-  guint32 u32;
-  guint64 u64;
-  float f;
-  double d;
-
-  switch (type) {
-    case F64:
-      memcpy (&u64, p, 8);
-      u64 = GUINT64_FROM_LE (u64);
-      memcpy (&d, &u64, 8);
-      return (float) d;
-    case F16:
-      memcpy (&u16, p, 2);
-      return from_half (GUINT16_FROM_LE (u16));
-    case BF16:
-      memcpy (&u16, p, 2);
-      u32 = (guint32) GUINT16_FROM_LE (u16) << 16;
-      break;
-    case F32:
-    default:
-      memcpy (&u32, p, 4);
-      u32 = GUINT32_FROM_LE (u32);
-  }
-  memcpy (&f, &u32, 4);
-  return f;
-}
 
 /* json-glib keeps the last of two members of one name without a word. So: names as they are spelled, object by object,
  * and at the end the number of names against the members that the tree has, for those spelled with different escapes. */
@@ -327,9 +274,8 @@ read_entry (const char *where, const char *name, JsonNode * node, gsize data_siz
   }
   e->name = name;
   type_name = json_node_get_string (dtype);
-  for (e->type = F32; e->type < G_N_ELEMENTS (types) && !g_str_equal (types[e->type].name, type_name);)
-    e->type++;
-  if (e->type == G_N_ELEMENTS (types)) {
+  e->type = mlo_tensor_type_find (type_name);
+  if (!e->type) {
     g_set_error (error, MLO_ERROR, MLO_ERROR_SHAPE, "%s: tensor '%s' is of type %s, not F32 (or F64, F16, BF16)", where,
         name, type_name);
     return FALSE;
@@ -343,7 +289,7 @@ read_entry (const char *where, const char *name, JsonNode * node, gsize data_siz
   for (guint i = 0; i < e->n_dims; i++)
     if (!g_size_checked_mul (&e->count, e->count, e->dims[i]))
       e->count = G_MAXSIZE;
-  if (!g_size_checked_mul (&bytes, e->count, types[e->type].bytes))
+  if (!g_size_checked_mul (&bytes, e->count, e->type->bytes))
     bytes = G_MAXSIZE;
   if (e->begin > e->end || e->end - e->begin != bytes) {
     g_set_error (error, MLO_ERROR, MLO_ERROR_SHAPE, "%s: tensor '%s': data_offsets %" G_GSIZE_FORMAT " to %"
@@ -396,7 +342,7 @@ read_tensors (MloTensorFile * f, const char *where, GArray * entries, const guin
     MloTensor *t = add_room (f, e->name, e->n_dims, e->dims);
 
     for (gsize k = 0; k < e->count; k++) {
-      t->data[k] = read_number (e->type, data + e->begin + k * types[e->type].bytes);
+      t->data[k] = mlo_tensor_type_read (e->type, data + e->begin + k * e->type->bytes);
       if (!isfinite (t->data[k])) {
         g_set_error (error, MLO_ERROR, MLO_ERROR_NOT_FINITE, "%s: tensor '%s': number %" G_GSIZE_FORMAT
             " is not finite", where, e->name, k);
@@ -534,64 +480,14 @@ mlo_tensorfile_parse (const char *where, const guint8 * data, gsize size, GError
   return g_steal_pointer (&f);
 }
 
-static gboolean
-io_error (GError ** error, const char *path, const char *what)
-{
-  int e = errno;
-
-  g_set_error (error, MLO_ERROR, e == ENOENT ? MLO_ERROR_MISSING : MLO_ERROR_IO, "%s: cannot %s: %s", path, what,
-      g_strerror (e));
-  return FALSE;
-}
-
-static void
-close_fd (int *fd)
-{
-  if (*fd >= 0)
-    close (*fd);
-}
-
 MloTensorFile *
 mlo_tensorfile_load (const char *path, GError ** error)
 {
-  /* Non-blocking, so that a pipe is refused instead of waited for. */
-  __attribute__((cleanup (close_fd)))
-  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   g_autofree guint8 *data = NULL;
-  struct stat st;
-  gsize size, at = 0;
+  gsize size;
 
-  if (fd < 0 || fstat (fd, &st) < 0) {
-    io_error (error, path, "open");
+  if (!mlo_file_read (path, MLO_TENSORFILE_MAX_BYTES, &data, &size, error))
     return NULL;
-  }
-  if (!S_ISREG (st.st_mode)) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_IO, "%s: not a regular file", path);
-    return NULL;
-  }
-  if (st.st_size > MLO_TENSORFILE_MAX_BYTES) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "%s: %" G_GINT64_FORMAT " bytes, more than %u", path,
-        (gint64) st.st_size, MLO_TENSORFILE_MAX_BYTES);
-    return NULL;
-  }
-  size = (gsize) st.st_size;
-  data = g_malloc (size + 1);
-  while (at < size) {
-    gssize n = read (fd, data + at, size - at);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0) {
-      io_error (error, path, "read");
-      return NULL;
-    }
-    if (n == 0) {
-      g_set_error (error, MLO_ERROR, MLO_ERROR_TRUNCATED, "%s: ends at %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT
-          " bytes", path, at, size);
-      return NULL;
-    }
-    at += (gsize) n;
-  }
   return mlo_tensorfile_parse (path, data, size, error);
 }
 
@@ -678,6 +574,16 @@ write_all (int fd, const guint8 * data, gsize size)
     size -= (gsize) n;
   }
   return TRUE;
+}
+
+static gboolean
+io_error (GError ** error, const char *path, const char *what)
+{
+  int e = errno;
+
+  g_set_error (error, MLO_ERROR, e == ENOENT ? MLO_ERROR_MISSING : MLO_ERROR_IO, "%s: cannot %s: %s", path, what,
+      g_strerror (e));
+  return FALSE;
 }
 
 gboolean

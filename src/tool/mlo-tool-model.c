@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mloptimizer model: what is in a model file. */
+/* mloptimizer model: what is in a model file; import: from PyTorch. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,8 +128,14 @@ run (int argc, char **argv)
   };
   g_autoptr (JsonBuilder) b = json_builder_new ();
 
-  if (!mlo_tool_parse ("FILE…", "Fails where a file is not one that the element would take.", entries, 1, G_MAXINT,
-          &argc, &argv))
+  if (argc > 1 && strcmp (argv[1], "import") == 0) {
+    g_set_prgname ("mloptimizer model import");
+    return mlo_tool_model_import (argc - 1, argv + 1);
+  }
+  if (!mlo_tool_parse ("FILE…", "Fails where a file is not one that the element would take.\n\n"
+          "mloptimizer model import FILE.pt OUT.safetensors\n"
+          "  makes a model file of weights that torch.save wrote (its --help says more).", entries, 1, G_MAXINT, &argc,
+          &argv))
     return MLO_EXIT_USAGE;
   json_builder_begin_array (b);
   for (int i = 1; i < argc; i++) {
@@ -157,6 +163,6 @@ run (int argc, char **argv)
 
 const MloCommand mlo_command_model = {
   .name = "model",
-  .summary = "what is in a model file",
+  .summary = "what is in a model file; model import: weights from PyTorch",
   .run = run,
 };

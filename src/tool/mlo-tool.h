@@ -34,6 +34,9 @@ extern const MloCommand mlo_command_model;
 extern const MloCommand mlo_command_run;
 extern const MloCommand mlo_command_serve;
 
+/* `model import`: argv[0] is "import". Returns an MloExit. */
+int mlo_tool_model_import (int argc, char **argv);
+
 /**
  * mlo_tool_parse:
  * Parses a command's options. @usage: what follows the command's name in the help ("FILE"), or
