@@ -55,13 +55,19 @@ house_free (House * h)
 }
 
 static Guest *
-guest_new (House * h, gboolean may_limit)
+guest_new_named (House * h, const char *name, gboolean may_limit)
 {
   Guest *g = g_new0 (Guest, 1);
 
   g->got = g_ptr_array_new_with_free_func (g_free);
-  g->peer = mlo_hub_join (h->hub, may_limit, g);
+  g->peer = mlo_hub_join (h->hub, name, may_limit, g, h->now_us);
   return g;
+}
+
+static Guest *
+guest_new (House * h, gboolean may_limit)
+{
+  return guest_new_named (h, NULL, may_limit);
 }
 
 static void
@@ -182,6 +188,10 @@ test_service (void)
   g_autoptr (House) h = house_new ();
   g_autoptr (Guest) server = guest_new (h, FALSE), service = guest_new (h, FALSE), second = guest_new (h, FALSE);
 
+  /* Those who have just come might be elements. */
+  tell (h, server, "{\"stream\":\"a\"," METRICS "}");
+  assert_heard (service, "");
+  h->now_us += MLO_HUB_LISTEN_US;
   tell (h, server, "{\"stream\":\"a\"," METRICS "}");
   assert_heard (service, "\"stream\":\"a\"");
   assert_heard (second, "\"stream\":\"a\"");
@@ -209,6 +219,7 @@ test_nameless (void)
   g_autoptr (House) h = house_new ();
   g_autoptr (Guest) server = guest_new (h, FALSE), service = guest_new (h, FALSE);
 
+  h->now_us += MLO_HUB_LISTEN_US;
   tell (h, server, "[{\"timestamp\":1700000001," METRICS ",\"bitrate_kbps\":2000,\"quality_score\":0.7}]");
   assert_heard (service, "\"bitrate_kbps\":2000");
   tell (h, service, "{" DECISION ("3000", "normal", "nameless") "}");
@@ -217,6 +228,29 @@ test_nameless (void)
   assert_heard (service, "\"fps\":60");
   g_assert_cmpuint (mlo_hub_n_streams (h->hub), ==, 1);
   g_assert_cmpfloat (value (h, "stream", "bitrate_kbps"), ==, 3000);
+}
+
+/* Elements name no stream and take every message for their own: the address tells them apart. */
+static void
+test_named_by_address (void)
+{
+  g_autoptr (House) h = house_new ();
+  g_autoptr (Guest) one = guest_new_named (h, "one", FALSE), two = guest_new_named (h, "two", FALSE);
+  g_autoptr (Guest) player = guest_new_named (h, "two", TRUE), server = guest_new (h, FALSE);
+
+  tell (h, server, "{\"stream\":\"other\"," METRICS "}");
+  tell (h, one, "{" DECISION ("4000", "normal", "one") "}");
+  tell (h, two, "{" DECISION ("1000", "normal", "two") "}");
+  h->now_us += MLO_HUB_LISTEN_US;
+  tell (h, player, "{\"latency_ms\":77}");
+  tell (h, server, "{\"stream\":\"other\"," METRICS "}");
+  assert_heard (one, "");
+  assert_heard (two, "{\"type\":\"metrics\",\"latency_ms\":77}");
+  g_assert_cmpfloat (value (h, "two", "latency_ms"), ==, 77);
+  tell (h, player, "{\"type\":\"limits\",\"max_bitrate_kbps\":900}");
+  assert_heard (two, "{\"type\":\"limits\",\"max_bitrate_kbps\":900}");
+  tell (h, two, "{" DECISION ("900", "normal", "less") "}");
+  assert_heard (player, "less");
 }
 
 static void
@@ -515,6 +549,7 @@ main (int argc, char **argv)
   g_test_add_func ("/hub/element-and-player", test_element_and_player);
   g_test_add_func ("/hub/service", test_service);
   g_test_add_func ("/hub/nameless", test_nameless);
+  g_test_add_func ("/hub/named-by-address", test_named_by_address);
   g_test_add_func ("/hub/same-name", test_same_name);
   g_test_add_func ("/hub/limits", test_limits);
   g_test_add_func ("/hub/bad", test_bad);

@@ -13,6 +13,8 @@ G_BEGIN_DECLS
 struct _MloHubPeer
 {
   gpointer data;
+  char name[MLO_STREAM_NAME_SIZE];      /* "": none */
+  gint64 joined_us;
   gboolean may_limit;
   gboolean measures;            /* sent metrics of a stream that it does not control */
   gboolean measures_all;        /* and named no stream */

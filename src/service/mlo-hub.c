@@ -60,10 +60,12 @@ mlo_hub_n_streams (const MloHub * hub)
 }
 
 MloHubPeer *
-mlo_hub_join (MloHub * hub, gboolean may_limit, gpointer peer_data)
+mlo_hub_join (MloHub * hub, const char *name, gboolean may_limit, gpointer peer_data, gint64 now_us)
 {
   MloHubPeer *peer = g_new0 (MloHubPeer, 1);
 
+  g_strlcpy (peer->name, name ? name : "", sizeof peer->name);
+  peer->joined_us = now_us;
   peer->data = peer_data;
   peer->may_limit = may_limit;
   g_ptr_array_add (hub->peers, peer);
@@ -164,7 +166,7 @@ claim (Arrival * a, const char *local, GError ** error)
 {
   MloHub *hub = a->hub;
   MloHubStream *s = controlled_by (hub, a->peer, local);
-  const char *base = *local ? local : NAMELESS;
+  const char *base = *local ? local : *a->peer->name ? a->peer->name : NAMELESS;
 
   if (s)
     return s;
@@ -213,7 +215,7 @@ offer (Arrival * a, MloHubStream * s, const MloMessage * m)
   for (guint i = 0; i < a->hub->peers->len; i++) {
     MloHubPeer *p = g_ptr_array_index (a->hub->peers, i);
 
-    if (p == a->peer || p->measures || p->own)
+    if (p == a->peer || p->measures || p->own || a->now_us - p->joined_us < MLO_HUB_LISTEN_US)
       continue;
     if (!text)
       text = mlo_message_metrics (m->stream, m->real_time_us, &m->sample);
@@ -245,7 +247,8 @@ static gboolean
 take_metrics (Arrival * a, const MloMessage * m, GError ** error)
 {
   MloHubStream *s = controlled_by (a->hub, a->peer, m->stream);
-  MloHubStream *named = *m->stream ? mlo_hub_find (a->hub, m->stream) : NULL;
+  const char *name = *m->stream ? m->stream : a->peer->name;
+  MloHubStream *named = *name ? mlo_hub_find (a->hub, name) : NULL;
   gboolean any = FALSE;
 
   if (!s && named && named->controller == a->peer)
@@ -258,7 +261,7 @@ take_metrics (Arrival * a, const MloMessage * m, GError ** error)
     return TRUE;
   }
   a->peer->measures = TRUE;
-  if (!*m->stream) {
+  if (!*name) {
     a->peer->measures_all = TRUE;
     for (guint i = 0; i < a->hub->streams->len; i++) {
       s = g_ptr_array_index (a->hub->streams, i);
@@ -270,9 +273,9 @@ take_metrics (Arrival * a, const MloMessage * m, GError ** error)
     if (any)
       return TRUE;
   }
-  s = mlo_hub_find (a->hub, *m->stream ? m->stream : NAMELESS);
+  s = mlo_hub_find (a->hub, *name ? name : NAMELESS);
   if (!s)
-    s = add_stream (a->hub, *m->stream ? m->stream : NAMELESS, m->stream, a->now_us, error);
+    s = add_stream (a->hub, *name ? name : NAMELESS, m->stream, a->now_us, error);
   if (!s)
     return FALSE;
   measured (a, s, m);
@@ -348,7 +351,8 @@ take_limits_applied (Arrival * a, const MloMessage * m, GError ** error)
 static gboolean
 take_limits (Arrival * a, const MloMessage * m, GError ** error)
 {
-  MloHubStream *s = mlo_hub_find (a->hub, *m->stream ? m->stream : NAMELESS);
+  const char *name = *m->stream ? m->stream : *a->peer->name ? a->peer->name : NAMELESS;
+  MloHubStream *s = mlo_hub_find (a->hub, name);
 
   if (!a->peer->may_limit) {
     g_set_error (error, MLO_ERROR, MLO_ERROR_ARGUMENT, "limits: only with a token");
@@ -360,7 +364,7 @@ take_limits (Arrival * a, const MloMessage * m, GError ** error)
   }
   if (s)
     g_hash_table_add (s->audience, a->peer);
-  return mlo_hub_set_limits (a->hub, s ? s->name : m->stream, &m->limits, a->now_us, error);
+  return mlo_hub_set_limits (a->hub, name, &m->limits, a->now_us, error);
 }
 
 gboolean

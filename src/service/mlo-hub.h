@@ -17,12 +17,14 @@ G_BEGIN_DECLS
  *  - metrics of others go to the stream's controller, under the name that it uses; metrics without a
  *    stream to every controller;
  *  - metrics of a stream that nobody controls are offered to every peer that neither measures nor has a
- *    stream of its own: a service that answers with a recommendation becomes the controller;
+ *    stream of its own, once it has been here for MLO_HUB_LISTEN_US (an element, which takes what is sent to it for
+ *    its own stream, has spoken by then): a service that answers with a recommendation becomes the controller;
  *  - recommendations and limits_applied go to those that sent metrics or limits for the stream.
  */
 
 #define MLO_HUB_MAX_STREAMS 256
 #define MLO_HUB_SILENT_US (5 * G_USEC_PER_SEC)
+#define MLO_HUB_LISTEN_US G_USEC_PER_SEC
 /* A stream that nobody speaks of any more is forgotten after this time. */
 #define MLO_HUB_FORGET_US (60 * 60 * (gint64) G_USEC_PER_SEC)
 /* Decisions that are remembered of each stream: those that changed something that a person would see. */
@@ -49,8 +51,9 @@ MloHub *mlo_hub_new (gint64 real_offset_us, MloHubSendFunc send, gpointer user_d
 void mlo_hub_free (MloHub * hub);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloHub, mlo_hub_free)
 
-/* @may_limit: whether its "limits" messages are passed on. The peer belongs to the hub until it leaves. */
-MloHubPeer *mlo_hub_join (MloHub * hub, gboolean may_limit, gpointer peer_data);
+/* @name: (nullable) what its messages without a stream are about, less than MLO_STREAM_NAME_SIZE bytes of UTF-8;
+ * @may_limit: whether its "limits" messages are passed on. The peer belongs to the hub until it leaves. */
+MloHubPeer *mlo_hub_join (MloHub * hub, const char *name, gboolean may_limit, gpointer peer_data, gint64 now_us);
 void mlo_hub_leave (MloHub * hub, MloHubPeer * peer, gint64 now_us);
 
 /**

@@ -141,15 +141,33 @@ add_guest (MloServer * server, SoupServerMessage * message, SoupWebsocketConnect
   return guest;
 }
 
+/* "?stream=NAME" of the address; NULL: none, or no name. */
+static char *
+query_stream (SoupServerMessage * message)
+{
+  const char *query = g_uri_get_query (soup_server_message_get_uri (message));
+  g_autoptr (GHashTable) form = query ? soup_form_decode (query) : NULL;
+  const char *name = form ? g_hash_table_lookup (form, "stream") : NULL;
+
+  if (!name || strlen (name) >= MLO_STREAM_NAME_SIZE || !g_utf8_validate (name, -1, NULL))
+    return NULL;
+  for (const char *c = name; *c; c = g_utf8_next_char (c)) {
+    if (g_unichar_iscntrl (g_utf8_get_char (c)))
+      return NULL;
+  }
+  return g_strdup (name);
+}
+
 static void
 on_metrics (SoupServer * soup, SoupServerMessage * message, const char *path, SoupWebsocketConnection * connection,
     gpointer user_data)
 {
   MloServer *server = user_data;
   MloServerGuest *guest = add_guest (server, message, connection, FALSE);
+  g_autofree char *name = query_stream (message);
 
   if (guest)
-    guest->hub_peer = mlo_hub_join (server->hub, guest->may_limit, guest);
+    guest->hub_peer = mlo_hub_join (server->hub, name, guest->may_limit, guest, g_get_monotonic_time ());
 }
 
 static void
@@ -459,7 +477,7 @@ mlo_server_hub (MloServer * server)
 MloHubPeer *
 mlo_server_join (MloServer * server)
 {
-  return mlo_hub_join (server->hub, FALSE, NULL);
+  return mlo_hub_join (server->hub, NULL, FALSE, NULL, g_get_monotonic_time ());
 }
 
 guint

@@ -17,7 +17,8 @@ G_BEGIN_DECLS
  *   GET  /api/streams[/NAME[/history]]
  *   POST /api/streams/NAME/limits     a "limits" message; with a token only
  *   GET  /metrics.prom                Prometheus
- *   WS   /metrics                     elements, services, measuring clients
+ *   WS   /metrics[?stream=NAME]       elements, services, measuring clients; what their messages are about that name no
+ *                                     stream
  *   WS   /live                        the page: a "hello", then a "live" each MLO_HISTORY_TICK_MS; takes "limits"
  *
  * Where a token is set all but the page itself and /health ask for it.
