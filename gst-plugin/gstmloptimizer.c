@@ -30,6 +30,12 @@
  * gst-launch-1.0 -m videotestsrc is-live=true ! mloptimizer mode=observe ! x264enc tune=zerolatency ! fakesink
  * ]|
  *
+ * With a streaming server, which sees each decision and may tell what it or the player measures, or ask for narrower
+ * limits (`mloptimizer serve` is one, with a live page at http://127.0.0.1:8080/):
+ * |[
+ * gst-launch-1.0 videotestsrc is-live=true ! mloptimizer server=ws://127.0.0.1:8080/metrics ! x264enc tune=zerolatency ! fakesink
+ * ]|
+ *
  * ## What it changes on the encoder
  *
  * While streaming its bitrate and, where there is one, its VBV. Before streaming, and only where a
@@ -1059,8 +1065,8 @@ install_properties (GObjectClass * klass)
    * `frames-out`, `frames-dropped-rate` (for the frame rate), `frames-dropped-window` (the path was
    * full), `frames-encoded`, `bytes-encoded`, `keyframes`, `bytes-in-flight`, `feedback-reports`,
    * `feedback-packets`, `feedback-packets-lost`, `feedback-packets-missed` (not taken in, for want of room),
-   * `receiver-reports`, `qos-messages`, `qos-events`, `metrics-messages`, `metrics-rejected`
-   * (fields in them), `decisions-applied`. Further `encoder` (#gchararray, factory name),
+   * `receiver-reports`, `qos-messages`, `qos-events`, `metrics-messages` (of the application or the server),
+   * `metrics-rejected` (fields in them), `decisions-applied`. Further `encoder` (#gchararray, factory name),
    * `encoder-bitrate` (#guint, bit/s, last given to its property), `encoder-deaf` and `has-models` (#gboolean).
    *
    * While there is a line to #GstMlOptimizer:server: `server-state` (#gchararray: connecting, open, waiting),

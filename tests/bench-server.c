@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a streaming server at fault does to the pace of the frames: the greatest gap between two frames behind the encoder,
- * without a server, with a good one, and with each fault. Lines `name value unit`; argument: seconds each (10). */
+ * without a server, with a good one, and with each fault. Lines `name value unit`. bench-server [SECONDS [MODE...]]: 10 s each, of
+ * which the machine should have nothing else to do. */
 #include <stdlib.h>
 
 #include <gst/gst.h>
@@ -124,8 +125,10 @@ main (int argc, char **argv)
   signal (SIGPIPE, SIG_IGN);
   gst_init (NULL, NULL);
   ws_certificate (folder, "server", "IP:127.0.0.1", &certificate, &key);
-  for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
+  for (guint i = 0; argc <= 2 && i < G_N_ELEMENTS (modes); i++)
     run (modes[i], length, certificate, key);
+  for (int i = 2; i < argc; i++)
+    run (argv[i], length, certificate, key);
   unlink (certificate);
   unlink (key);
   rmdir (folder);

@@ -4,6 +4,19 @@
 
 #include "element-helpers.h"
 
+/* Nobody who does not ask for a server gets a libsoup. */
+static void
+test_not_without_server (void)
+{
+  Run *r = run_new ("videotestsrc num-buffers=5 ! video/x-raw,width=320,height=240 ! mloptimizer name=o ! fakesink");
+
+  run_play (r);
+  g_assert_true (run_until (r, 30.0, run_ended, NULL));
+  g_assert_cmpuint (run_count (r, GST_MESSAGE_ERROR, FALSE, NULL), ==, 0);
+  g_assert_null (dlopen ("libsoup-3.0.so.0", RTLD_LAZY | RTLD_NOLOAD));
+  run_free (r);
+}
+
 static void
 test_refused (void)
 {
@@ -38,6 +51,7 @@ main (int argc, char **argv)
 {
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/element-soup2/not-without-server", test_not_without_server);
   g_test_add_func ("/element-soup2/refused", test_refused);
   return g_test_run ();
 }
