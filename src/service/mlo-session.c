@@ -5,20 +5,12 @@
 #include <string.h>
 
 #include "mlo-controller.h"
+#include "mlo-known.h"
 
 /* A step without a predictor, which names its own. */
 #define TICK_US 100000
-/* A value counts for this long, or for three usual intervals ... */
-#define FRESH_US (2 * G_USEC_PER_SEC)
-/* ... and a silence longer than this, or than three usual intervals, begins the stream anew. */
-#define SILENCE_US (3 * G_USEC_PER_SEC)
-/* Neither is ever longer; a time stamp that falls by more is another clock. */
-#define LONGEST_US (10 * G_USEC_PER_SEC)
 /* Messages between two decisions whose times are kept apart. */
 #define PENDING 16
-/* The path's least latency is that of the last ten buckets. */
-#define FLOOR_BUCKETS 10
-#define FLOOR_BUCKET_US (3 * G_USEC_PER_SEC)
 /* A server has this long, or four usual intervals, to do what it is told. */
 #define FOLLOW_US (5 * G_USEC_PER_SEC)
 /* Its bitrate follows within this share of what was decided. */
@@ -67,13 +59,7 @@ struct _MloSession
   MloSessionConfig config;
   MloMessageLimits asked;
   MloController *controller;    /* NULL until the first metrics */
-  MloSample known;              /* newest value of each field, stale ones too */
-  gint64 known_us[MLO_N_FIELDS];        /* when it was told */
-  gint64 known_real_us[MLO_N_FIELDS];   /* and the sender's time; 0: none */
-  gint64 last_us;               /* newest message */
-  gint64 interval_us;           /* usual time between messages; 0: not known */
-  double floor_ms[FLOOR_BUCKETS];       /* least latency; < 0: none */
-  gint64 floor_bucket;          /* the newest bucket's number */
+  MloKnown known;
   Told pending[PENDING];
   guint n_pending;
   Told in_force;                /* what the last tick had */
@@ -106,8 +92,7 @@ mlo_session_new (const MloSessionConfig * config)
   s->asked.min_bitrate_kbps = config->limits.min_bitrate_kbps;
   s->asked.max_bitrate_kbps = config->limits.max_bitrate_kbps;
   s->asked.mode = config->observe;
-  for (guint i = 0; i < FLOOR_BUCKETS; i++)
-    s->floor_ms[i] = -1.0;
+  mlo_known_init (&s->known);
   return s;
 }
 
@@ -123,26 +108,7 @@ mlo_session_free (MloSession * s)
 static gint64
 patience_us (const MloSession * s, gint64 least_us, guint intervals)
 {
-  return CLAMP (intervals * s->interval_us, least_us, LONGEST_US);
-}
-
-/* The least latency of about half a minute: a path that got longer is believed after that. */
-static double
-floor_latency_ms (MloSession * s, gint64 now_us, double latency_ms)
-{
-  gint64 bucket = now_us / FLOOR_BUCKET_US;
-  double least = latency_ms;
-
-  for (gint64 i = MAX (s->floor_bucket + 1, bucket - FLOOR_BUCKETS + 1); i <= bucket; i++)
-    s->floor_ms[i % FLOOR_BUCKETS] = -1.0;
-  s->floor_bucket = bucket;
-  for (guint i = 0; i < FLOOR_BUCKETS; i++) {
-    if (s->floor_ms[i] >= 0.0)
-      least = MIN (least, s->floor_ms[i]);
-  }
-  if (s->floor_ms[bucket % FLOOR_BUCKETS] < 0.0 || latency_ms < s->floor_ms[bucket % FLOOR_BUCKETS])
-    s->floor_ms[bucket % FLOOR_BUCKETS] = latency_ms;
-  return least;
+  return mlo_known_patience_us (&s->known, least_us, intervals);
 }
 
 /* A silence: what was told before it says nothing of the path now. The limits, the pictures' size and what was
@@ -151,76 +117,13 @@ static void
 begin_anew (MloSession * s)
 {
   s->counts.gaps++;
-  s->known.valid = 0;
-  memset (s->known_real_us, 0, sizeof s->known_real_us);
-  for (guint i = 0; i < FLOOR_BUCKETS; i++)
-    s->floor_ms[i] = -1.0;
+  mlo_known_forget (&s->known);
   s->n_pending = 0;
   s->in_force.sample.valid = 0;
   s->next_tick_us = 0;
   s->size_off_us = s->fps_off_us = s->bitrate_off_us = s->source_size_off_us = s->source_fps_off_us = 0;
   if (s->controller)
     mlo_controller_reset (s->controller);
-}
-
-static void
-measure_interval (MloSession * s, gint64 now_us)
-{
-  gint64 gap = s->last_us == 0 ? 0 : now_us - s->last_us;
-
-  if (gap > patience_us (s, SILENCE_US, 3))
-    begin_anew (s);
-  /* What comes in one go is one message. */
-  if (gap >= 5000)
-    s->interval_us += (MIN (gap, LONGEST_US) - s->interval_us) / (s->interval_us == 0 ? 1 : 8);
-  s->last_us = now_us;
-}
-
-/* Takes over what is newer, field by field: a player and its server may tell of one stream by two clocks. */
-static void
-merge (MloSession * s, gint64 now_us, gint64 real_us, const MloSample * told)
-{
-  gboolean late = FALSE;
-
-  for (guint f = 0; f < MLO_N_FIELDS; f++) {
-    gint64 behind = real_us == 0 || s->known_real_us[f] == 0 ? 0 : s->known_real_us[f] - real_us;
-
-    if (!mlo_sample_has (told, f))
-      continue;
-    if (behind > 0 && behind <= LONGEST_US && mlo_sample_has (&s->known, f)) {
-      late = TRUE;
-      continue;
-    }
-    if (!mlo_sample_set (&s->known, f, mlo_sample_get (told, f, 0.0)))
-      continue;
-    s->known_us[f] = now_us;
-    s->known_real_us[f] = real_us;
-  }
-  s->counts.late += late;
-}
-
-/* Everything fresh, and what follows from it. */
-static void
-observe (MloSession * s, gint64 now_us, MloSample * sample)
-{
-  gint64 fresh = patience_us (s, FRESH_US, 3);
-
-  *sample = s->known;
-  for (guint f = 0; f < MLO_N_FIELDS; f++) {
-    if (mlo_sample_has (sample, f) && now_us - s->known_us[f] > fresh)
-      mlo_sample_unset (sample, f);
-  }
-  /* Nothing carries nothing and tells so: such a capacity is one that is not known. */
-  if (mlo_sample_get (sample, MLO_FIELD_BANDWIDTH, 1.0) <= 0.0)
-    mlo_sample_unset (sample, MLO_FIELD_BANDWIDTH);
-  if (mlo_sample_has (sample, MLO_FIELD_LATENCY)) {
-    double least = floor_latency_ms (s, now_us, sample->latency_ms);
-
-    if (!mlo_sample_has (sample, MLO_FIELD_QUEUE_DELAY))
-      mlo_sample_set (sample, MLO_FIELD_QUEUE_DELAY, sample->latency_ms - least);
-  }
-  if (!mlo_sample_has (sample, MLO_FIELD_FRAME_TIME) && mlo_sample_get (sample, MLO_FIELD_FPS, 0.0) >= 1.0)
-    mlo_sample_set (sample, MLO_FIELD_FRAME_TIME, 1000.0 / sample->fps);
 }
 
 /* Frames a second as they are set, from what was counted. */
@@ -376,8 +279,9 @@ mlo_session_metrics (MloSession * s, gint64 now_us, gint64 real_time_us, const M
   Told *slot;
 
   s->counts.messages++;
-  measure_interval (s, now_us);
-  merge (s, now_us, real_time_us, told);
+  if (mlo_known_arrived (&s->known, now_us))
+    begin_anew (s);
+  s->counts.late += mlo_known_merge (&s->known, now_us, real_time_us, told);
   if (s->n_pending == PENDING) {
     memmove (s->pending, s->pending + 1, (PENDING - 1) * sizeof *s->pending);
     s->n_pending--;
@@ -385,7 +289,7 @@ mlo_session_metrics (MloSession * s, gint64 now_us, gint64 real_time_us, const M
   slot = &s->pending[s->n_pending++];
   slot->at_us = now_us;
   slot->real_us = real_time_us;
-  observe (s, now_us, &slot->sample);
+  mlo_known_observe (&s->known, now_us, &slot->sample);
   watch_capacity (s, now_us, &slot->sample);
   measure_source (s, now_us, &slot->sample);
   watch_follow (s, now_us, &slot->sample);
@@ -410,7 +314,7 @@ spread_pending (MloSession * s)
   for (guint i = 0; i + 1 < s->n_pending; i++) {
     gint64 age = newest->real_us - s->pending[i].real_us;
 
-    if (newest->real_us != 0 && s->pending[i].real_us != 0 && age > 0 && age <= LONGEST_US)
+    if (newest->real_us != 0 && s->pending[i].real_us != 0 && age > 0 && age <= MLO_KNOWN_LONGEST_US)
       s->pending[i].at_us = MIN (s->pending[i].at_us, newest->at_us - age);
   }
 }
@@ -462,7 +366,7 @@ catch_up (MloSession * s, gint64 now_us)
 {
   guint i = 0;
 
-  if (s->next_tick_us == 0 || now_us - s->next_tick_us > LONGEST_US)
+  if (s->next_tick_us == 0 || now_us - s->next_tick_us > MLO_KNOWN_LONGEST_US)
     s->next_tick_us = now_us;
   for (; s->next_tick_us + s->tick_us / 2 <= now_us; s->next_tick_us += s->tick_us) {
     while (i < s->n_pending && s->pending[i].at_us <= s->next_tick_us)
@@ -550,5 +454,5 @@ mlo_session_counts (const MloSession * s)
 gint64
 mlo_session_last_us (const MloSession * s)
 {
-  return s->last_us;
+  return s->known.last_us;
 }
