@@ -35,6 +35,7 @@ static int opt_rtp_port = 5100, opt_rtcp_port = 5101, opt_feedback_port = 5002;
 static int opt_bitrate = 0, opt_max_bitrate = 12000, opt_start_bitrate = 1000, opt_vbv = 200;
 static double opt_seconds = 0;
 static char *opt_host = NULL, *opt_preset = NULL, *opt_frames = NULL, *opt_events = NULL, *opt_properties = NULL;
+static char *opt_server = NULL;
 static gboolean opt_no_twcc = FALSE;
 
 static char *opt_scene = NULL;
@@ -47,6 +48,8 @@ static const GOptionEntry entries[] = {
   {"properties", 0, 0, G_OPTION_ARG_STRING, &opt_properties,
         "More of mloptimizer's, as \"target-delay=60 adapt=bitrate\"",
       "TEXT"},
+  {"server", 0, 0, G_OPTION_ARG_STRING, &opt_server,
+      "mloptimizer's server, with the token of $MLOPTIMIZER_TOKEN", "URI"},
   {"preset", 0, 0, G_OPTION_ARG_STRING, &opt_preset, "x264enc's speed-preset (superfast)", "NAME"},
   {"vbv", 0, 0, G_OPTION_ARG_INT, &opt_vbv, "x264enc's vbv-buf-capacity (200)", "MS"},
   {"no-twcc", 0, 0, G_OPTION_ARG_NONE, &opt_no_twcc, "Without transport-wide feedback: receiver reports alone", NULL},
@@ -112,6 +115,8 @@ build_pipeline (Sender * s, GError ** error)
   s->source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
   s->encoder = gst_bin_get_by_name (GST_BIN (pipeline), "encoder");
   s->optimizer = gst_bin_get_by_name (GST_BIN (pipeline), "optimizer");
+  if (s->optimizer && opt_server)
+    g_object_set (s->optimizer, "server", opt_server, "server-token", g_getenv ("MLOPTIMIZER_TOKEN"), NULL);
   return pipeline;
 }
 

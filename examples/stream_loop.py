@@ -9,8 +9,10 @@ builds everything and calls this; tests/real-loop imports it.
 """
 
 import argparse
+import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import statistics
@@ -122,9 +124,38 @@ def event_figures(events, scores):
     return figures
 
 
+class MetricsServer:
+    """`mloptimizer serve` with a token of its own, for the time of the block."""
+
+    def __init__(self, build, output, listen):
+        self.token = secrets.token_urlsafe(24)
+        os.makedirs(output, exist_ok=True)
+        self.log = os.path.join(output, 'serve.txt')
+        self.command = [os.path.join(build, 'src', 'tool', 'mloptimizer'), 'serve', '--listen', listen, '--verbose']
+
+    def __enter__(self):
+        with open(self.log, 'w', encoding='utf-8') as log:
+            # Ctrl-C is for the runs; this one ends with the block.
+            self.process = subprocess.Popen(self.command, env=dict(os.environ, MLOPTIMIZER_TOKEN=self.token), text=True,
+                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                                            start_new_session=True)
+        said = dict(line.rstrip('\n').split(': ', 1) for line in (self.process.stdout.readline() for _ in range(2))
+                    if ': ' in line)
+        if 'metrics' not in said:
+            self.process.wait()
+            with open(self.log, encoding='utf-8') as log:
+                raise LoopError(log.read().strip())
+        self.page, self.metrics = f'{said["page"]}#token={self.token}', said['metrics']
+        return self
+
+    def __exit__(self, *_):
+        stop(self.process)
+        self.process.stdout.close()
+
+
 def run(build, output, controller, trace, seconds=60.0, rtt_ms=40.0, queue='300ms', grid_ms=0.0, loss=0.0,
-        max_bitrate=12000, scene='mixed', twcc=True, default_rtcp=False, properties='', preset='', progress=True):
-    """One run; returns its figures and leaves the logs in the folder output."""
+        max_bitrate=12000, scene='mixed', twcc=True, default_rtcp=False, properties='', preset='', server=None, progress=True):
+    """One run; returns its figures and leaves the logs in the folder output. server: a MetricsServer for the element."""
     os.makedirs(output, exist_ok=True)
     path = lambda name: os.path.join(output, name)
     program = lambda *parts: os.path.join(build, *parts)
@@ -148,6 +179,9 @@ def run(build, output, controller, trace, seconds=60.0, rtt_ms=40.0, queue='300m
         sender_command.append(f'--max-bitrate={max_bitrate}')
         if properties:
             sender_command.append(f'--properties={properties}')
+        if server:
+            sender_command.append(f'--server={server.metrics}?stream=quickstart')
+            environment['MLOPTIMIZER_TOKEN'] = server.token
     else:
         sender_command.append(f'--bitrate={controller}')
     if preset:
@@ -290,10 +324,13 @@ def main():
     parser.add_argument('--output', default='out/quickstart', metavar='DIR', help='logs and summary.json (out/quickstart)')
     parser.add_argument('--fixed', type=controller_name, default='3000', metavar='KBPS', help='the fixed bitrate (3000)')
     parser.add_argument('--controllers', metavar='A,B', help=f'these instead: "{ELEMENT}" and bitrates in kbit/s')
+    parser.add_argument('--serve', nargs='?', const='127.0.0.1:8080', metavar='ADDRESS:PORT',
+                        help="show the element's run on a live page, the element before the fixed bitrate (127.0.0.1:8080)")
     add_arguments(parser)
     args = parser.parse_args()
+    both = [ELEMENT, args.fixed] if args.serve else [args.fixed, ELEMENT]
     try:
-        controllers = [controller_name(c) for c in args.controllers.split(',')] if args.controllers else [args.fixed, ELEMENT]
+        controllers = [controller_name(c) for c in args.controllers.split(',')] if args.controllers else both
     except argparse.ArgumentTypeError as e:
         parser.error(f'--controllers {e}')
     if not os.path.isfile(args.trace):
@@ -301,9 +338,14 @@ def main():
     settings = {'trace': os.path.basename(args.trace), **run_arguments(args)}
     runs = []
     try:
-        for controller in controllers:
-            runs.append(run(args.build, os.path.join(args.output, label(controller).replace(' ', '-')), controller,
-                            args.trace, **run_arguments(args)))
+        with MetricsServer(args.build, args.output, args.serve) if args.serve else contextlib.nullcontext() as server:
+            if server:
+                print(f'live page: {server.page}', flush=True)
+            for controller in controllers:
+                runs.append(run(args.build, os.path.join(args.output, label(controller).replace(' ', '-')), controller,
+                                args.trace, **run_arguments(args), server=server))
+            if server and sys.stdin.isatty():
+                input('The page stays until you press Enter. ')
     except LoopError as e:
         print(f'examples/quickstart: {e}', file=sys.stderr)
         return 1
