@@ -50,6 +50,7 @@ typedef enum
   GST_MLO_WARN_REPAIRED,
   GST_MLO_WARN_SERVER,
   GST_MLO_WARN_SERVER_TEXT,
+  GST_MLO_WARN_RECORD,
 } GstMloWarning;
 
 /* What the control thread asks of its element; called on that thread, without a lock. */

@@ -98,6 +98,20 @@ test_dataset (void)
   g_assert_cmpint (again.code, ==, 0);
 }
 
+/* What the simulator logs is a dataset. */
+static void
+test_log (void)
+{
+  g_auto (Ran) simulated = tool ("simulate --kind wifi --seconds 20 -c rules --quiet --log log.jsonl");
+  g_auto (Ran) trained = { 0 };
+
+  g_assert_cmpint (simulated.code, ==, 0);
+  trained = tool ("train --dataset log.jsonl --epochs 1 --output from-log");
+  g_assert_cmpint (trained.code, ==, 0);
+  g_assert_nonnull (strstr (trained.out, "200 samples, 1 recordings, 200 ticks"));
+  g_assert_cmpuint (count_files ("from-log"), ==, 2);
+}
+
 /* From the simulator, much shortened; the same seed gives the same numbers with any number of threads. */
 static void
 test_simulator (void)
@@ -206,6 +220,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("mlo-tool-train-XXXXXX", NULL);
   g_test_add_func ("/tool-train/dataset", test_dataset);
+  g_test_add_func ("/tool-train/log", test_log);
   g_test_add_func ("/tool-train/simulator", test_simulator);
   g_test_add_func ("/tool-train/evaluate", test_evaluate);
   g_test_add_func ("/tool-train/bad", test_bad);

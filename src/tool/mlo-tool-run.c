@@ -11,6 +11,7 @@
 #include <glib-unix.h>
 
 #include "mlo-error.h"
+#include "mlo-recorder.h"
 #include "mlo-run-log.h"
 #include "mlo-service.h"
 #include "mlo-tool-models.h"
@@ -27,7 +28,7 @@
 typedef struct
 {
   char **servers;
-  char *models, *token_file, *ca_file, *log;
+  char *models, *token_file, *ca_file, *log, *record;
   double min_kbps, max_kbps, start_kbps, target_ms, idle_s;
   int streams;
   gboolean no_models, observe, verbose;
@@ -159,12 +160,36 @@ fill_config (const Options * o, MloServiceConfig * config)
   config->session.limits.target_delay_ms = o->target_ms;
 }
 
-/* Runs until a signal ends it. */
+/* Where events go. */
+typedef struct
+{
+  MloRunLog *log;
+  MloRecorder *recorder;        /* or NULL */
+  gint64 real_time_us;          /* of the monotonic clock's zero, at the start */
+} Sink;
+
+static void
+on_event (gpointer user_data, const MloServiceEvent * event)
+{
+  Sink *sink = user_data;
+  g_autofree char *stream = NULL;
+  g_autoptr (GError) error = NULL;
+
+  mlo_run_log_event (sink->log, event);
+  if (!sink->recorder || event->type != MLO_SERVICE_DECISION)
+    return;
+  stream = g_strdup_printf ("%s %s", event->server, event->stream);
+  if (!mlo_recorder_add (sink->recorder, stream, sink->real_time_us + g_get_monotonic_time (), event->sample, &error))
+    g_printerr ("mloptimizer run: the recording ends here: %s\n", error->message);
+}
+
+/* Runs until a signal ends it. @recorder may be NULL. */
 static int
-serve (const Options * o, const MloServiceConfig * config, const char *models)
+serve (const Options * o, const MloServiceConfig * config, const char *models, MloRecorder * recorder)
 {
   g_autoptr (MloRunLog) log = mlo_run_log_new (o->log && strcmp (o->log, "json") == 0, o->verbose);
-  g_autoptr (MloService) service = mlo_service_new (NULL, config, mlo_run_log_event, log);
+  Sink sink = { log, recorder, g_get_real_time () - g_get_monotonic_time () };
+  g_autoptr (MloService) service = mlo_service_new (NULL, config, on_event, &sink);
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autofree char *text = NULL;
   g_autoptr (GError) error = NULL;
@@ -194,6 +219,7 @@ run_options (const Options * o)
 {
   g_autoptr (MloBitratePredictor) predictor = NULL;
   g_autoptr (MloQualityOptimizer) optimizer = NULL;
+  g_autoptr (MloRecorder) recorder = NULL;
   g_autofree char *token = NULL;
   g_autoptr (GError) error = NULL;
   const char *models = o->no_models ? NULL : o->models ? o->models : usual_models ();
@@ -211,14 +237,16 @@ run_options (const Options * o)
   if (!read_token (o->token_file, &token, &error))
     return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
   config.ws.token = token;
-  return serve (o, &config, models);
+  if (o->record && !(recorder = mlo_recorder_open (o->record, &error)))
+    return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
+  return serve (o, &config, models, recorder);
 }
 
 static int
 run (int argc, char **argv)
 {
   g_auto (GStrv) servers = NULL;
-  g_autofree char *models = NULL, *token_file = NULL, *ca_file = NULL, *log = NULL;
+  g_autofree char *models = NULL, *token_file = NULL, *ca_file = NULL, *log = NULL, *record = NULL;
   Options o = {.min_kbps = mlo_limits_default.min_bitrate_kbps,.max_kbps = mlo_limits_default.max_bitrate_kbps };
   const GOptionEntry entries[] = {
     {"server", 's', 0, G_OPTION_ARG_STRING_ARRAY, &servers,
@@ -240,6 +268,8 @@ run (int argc, char **argv)
     {"ca-file", 0, 0, G_OPTION_ARG_FILENAME, &ca_file, "wss: trust these certificates (PEM) in place of the system's",
         "FILE"},
     {"log", 0, 0, G_OPTION_ARG_STRING, &log, "Lines for people or JSON Lines (text)", "text|json"},
+    {"record", 0, 0, G_OPTION_ARG_FILENAME, &record,
+        "Append each stream's observations to this file, for train --dataset (JSON Lines, at most 256 MiB)", "FILE"},
     {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o.verbose, "Every decision and every fault", NULL},
     {NULL}
   };
@@ -253,14 +283,15 @@ run (int argc, char **argv)
           "tells its own. Streams on one connection are told apart by the field \"stream\". A server that is\n"
           "not there is tried again for ever. Standard output has the log.\n\n"
           "Example: mloptimizer run --server ws://localhost:8080/metrics --max-bitrate 12000\n\n"
-          "Exit code: 0 ended by SIGINT or SIGTERM; 1 models, token or certificates cannot be read;\n"
-          "2 wrong command line.", entries, 0, 0, &argc, &argv))
+          "Exit code: 0 ended by SIGINT or SIGTERM; 1 models, token or certificates cannot be read or the\n"
+          "recording not be written; 2 wrong command line.", entries, 0, 0, &argc, &argv))
     return MLO_EXIT_USAGE;
   o.servers = servers;
   o.models = models;
   o.token_file = token_file;
   o.ca_file = ca_file;
   o.log = log;
+  o.record = record;
   return run_options (&o);
 }
 

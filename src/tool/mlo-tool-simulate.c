@@ -8,6 +8,7 @@
 #include <json-glib/json-glib.h>
 
 #include "mlo-error.h"
+#include "mlo-recorder.h"
 #include "mlo-rollout.h"
 #include "mlo-runner.h"
 #include "mlo-tool-models.h"
@@ -21,25 +22,9 @@ typedef struct
   guint ticks;
   double reward;                /* newest */
   FILE *log;                    /* dataset out, or NULL */
+  GString *line;                /* of it */
   JsonBuilder *seconds;
 } Show;
-
-/* One line of the log: the sample by the names of its fields, as `train --dataset` reads it. */
-static void
-log_sample (FILE * f, const MloEnvStep * step, const MloSample * s)
-{
-  fprintf (f, "{\"timestamp\": %.3f", 1e-6 * (double) step->time_us);
-  for (int i = 0; i < MLO_N_FIELDS; i++) {
-    char text[G_ASCII_DTOSTR_BUF_SIZE];
-
-    if (mlo_sample_has (s, i))
-      fprintf (f, ", \"%s\": %s", mlo_field_info (i)->name,
-          g_ascii_formatd (text, sizeof text, "%.5g", mlo_sample_get (s, i, 0.0)));
-    else
-      fprintf (f, ", \"%s\": null", mlo_field_info (i)->name);
-  }
-  fputs ("}\n", f);
-}
 
 static void
 on_tick (gpointer user_data, const MloEnvStep * step, const MloSample * sample)
@@ -48,8 +33,11 @@ on_tick (gpointer user_data, const MloEnvStep * step, const MloSample * sample)
   const MloDecision *d = &step->decision;
   double t = (double) step->time_us * 1e-6;
 
-  if (show->log)
-    log_sample (show->log, step, sample);
+  if (show->log) {
+    g_string_truncate (show->line, 0);
+    mlo_recorder_format (show->line, NULL, step->time_us, sample);
+    fwrite (show->line->str, 1, show->line->len, show->log);
+  }
   if (step->second_complete)
     show->reward = step->reward;
   if (++show->ticks % show->per_second != 0)
@@ -145,11 +133,12 @@ run (int argc, char **argv)
   g_autoptr (MloBitratePredictor) predictor = NULL;
   g_autoptr (MloQualityOptimizer) optimizer = NULL;
   g_autoptr (JsonBuilder) builder = json_builder_new ();
+  g_autoptr (GString) line = g_string_new (NULL);
   MloEnvConfig config = mlo_env_config_default;
   MloTraceKind kind = MLO_TRACE_LTE;
   MloContender contender;
   MloRunOutcome outcome;
-  Show show = {.json = json,.seconds = builder };
+  Show show = {.json = json,.seconds = builder,.line = line };
 
   if (!mlo_tool_parse (NULL,
           "Prints for each second: time, the link's capacity, the bitrate set, the prediction (kbit/s),\n"
