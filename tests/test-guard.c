@@ -243,24 +243,74 @@ test_any_input (void)
   }
 }
 
-/* With receiver reports the queue is known seconds late: much loss is enough. */
+/* A receiver report, then ticks until the next one is due. */
 static void
-test_reported_loss (void)
+receiver_report (Story * s, double interval_s, double loss, double queue_ms, double delivered_kbps)
+{
+  s->in.ever_feedback = s->in.reports_only = s->in.report = TRUE;
+  s->in.report_interval_s = interval_s;
+  s->in.loss = loss;
+  s->in.queue_ms = queue_ms;
+  s->in.delivered_kbps = delivered_kbps;
+  report (s, 1000);
+  s->in.report = FALSE;
+  for (int i = 0; i < (int) (interval_s * 10.0); i++)
+    tick (s);
+}
+
+/* Reports seconds apart: one step each, whatever the time between, and one cut for what one of them says. */
+static void
+test_reported_steps (void)
+{
+  Story s;
+  double before;
+
+  begin (&s, 2000.0);
+  receiver_report (&s, 5.0, 0.0, 0.0, 2000.0);
+  g_assert_cmpfloat (s.out.bitrate_kbps, ==, 3000.0);
+  g_assert_cmpint (s.out.state, ==, MLO_GUARD_FALLBACK);
+  /* some loss: neither up nor down */
+  receiver_report (&s, 5.0, 0.05, 0.0, 3000.0);
+  g_assert_cmpfloat (s.out.bitrate_kbps, ==, 3000.0);
+  /* not far beyond what arrived */
+  receiver_report (&s, 5.0, 0.0, 0.0, 2400.0);
+  g_assert_cmpfloat (s.out.bitrate_kbps, ==, 3600.0);
+  /* 40 % lost for 5 s: one cut, to what arrived */
+  receiver_report (&s, 5.0, 0.4, 0.0, 2000.0);
+  g_assert_cmpfloat (s.out.bitrate_kbps, <, 2000.0);
+  g_assert_cmpfloat (s.out.bitrate_kbps, >, 1700.0);
+  before = s.out.bitrate_kbps;
+  /* clean again: up, but not to where it broke */
+  receiver_report (&s, 5.0, 0.0, 0.0, before);
+  g_assert_cmpfloat (s.out.bitrate_kbps, >, before);
+  g_assert_cmpfloat (s.out.bitrate_kbps, <, 2300.0);
+  /* that is forgotten in time */
+  for (int i = 0; i < 12; i++)
+    receiver_report (&s, 5.0, 0.0, 0.0, s.out.bitrate_kbps);
+  g_assert_cmpfloat (s.out.bitrate_kbps, >, 4000.0);
+  /* a round trip that grew is a queue */
+  before = s.out.bitrate_kbps;
+  receiver_report (&s, 5.0, 0.0, 2.0 * s.limits.target_delay_ms, before);
+  g_assert_cmpfloat (s.out.bitrate_kbps, <, 0.9 * before);
+  g_assert_cmpfloat (s.out.bitrate_kbps, >, 0.3 * before);
+}
+
+/* Reports ten a second: a lost packet of five is no congestion, a second of it is. */
+static void
+test_reported_often (void)
 {
   Story s;
   double before;
 
   begin (&s, 4000.0);
-  s.in.ever_feedback = TRUE;
-  s.in.loss = 0.05;
   for (int i = 0; i < 10; i++)
-    tick (&s);
+    receiver_report (&s, 0.1, i == 5 ? 0.2 : 0.0, 0.0, -1.0);
   before = s.out.bitrate_kbps;
-  g_assert_cmpfloat (before, >=, 4000.0);
-  s.in.loss = 0.4;
+  g_assert_cmpfloat (before, >, 4400.0);
   for (int i = 0; i < 20; i++)
-    tick (&s);
-  g_assert_cmpfloat (s.out.bitrate_kbps, <, 0.5 * before);
+    receiver_report (&s, 0.1, 0.4, 0.0, -1.0);
+  g_assert_cmpfloat (s.out.bitrate_kbps, <, 0.75 * before);
+  g_assert_cmpfloat (s.out.bitrate_kbps, >, 0.3 * before);
 }
 
 int
@@ -276,6 +326,7 @@ main (int argc, char **argv)
   g_test_add_func ("/guard/rules", test_rules);
   g_test_add_func ("/guard/lost-feedback", test_lost_feedback);
   g_test_add_func ("/guard/any-input", test_any_input);
-  g_test_add_func ("/guard/reported-loss", test_reported_loss);
+  g_test_add_func ("/guard/reported-steps", test_reported_steps);
+  g_test_add_func ("/guard/reported-often", test_reported_often);
   return g_test_run ();
 }

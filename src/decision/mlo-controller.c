@@ -31,6 +31,9 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 
 #define GAIN_NEUTRAL 4
 #define GAIN_DWELL_US G_USEC_PER_SEC
+/* Without another step the factor goes back to neutral by one in this time: the optimizer does not see it, so
+ * what it did long ago must not linger. */
+#define GAIN_RELAX_US (3 * G_USEC_PER_SEC)
 /* Feedback is lost after max (this, 3 usual intervals). */
 #define LOST_US G_USEC_PER_SEC
 #define PROBE_INTERVAL_US 200000
@@ -44,7 +47,7 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 /* So many losses without a queue: the capacity told is not the path's. */
 #define METRICS_LOSS 0.1
 /* Smoothing of the bitrate by which the ladder goes, a second. */
-#define LADDER_SMOOTH_S 1.0
+#define LADDER_SMOOTH_S 3.0
 /* A deaf encoder may put out this much more than was decided. */
 #define DEAF_EXCESS 1.15
 /* Points of R that the rule wants for a step. */
@@ -64,7 +67,8 @@ struct _MloController
   MloDispersion dispersion;
   MloWindow flight;             /* what was sent and what came back */
   MloReceiverReport report;
-  gint64 report_us, first_report_us;    /* newest and first receiver report; 0: none */
+  gint64 report_us, last_report_us;     /* newest receiver report and the one before; 0: none */
+  gboolean report_fresh;        /* the guard has not seen it yet */
   double report_min_rtt_ms;
   gboolean metrics;             /* a server's metrics are the feedback */
   guint32 metrics_valid;        /* fields of the newest */
@@ -155,7 +159,8 @@ mlo_controller_reset (MloController * c)
   memset (c->recent_capacity, 0, sizeof c->recent_capacity);
   memset (c->gap_ms, 0, sizeof c->gap_ms);
   c->last_sent_us = 0;
-  c->report_us = c->first_report_us = 0;
+  c->report_us = c->last_report_us = 0;
+  c->report_fresh = FALSE;
   c->metrics = FALSE;
   c->metrics_valid = 0;
   c->capacity.kbps = -1.0;
@@ -267,11 +272,11 @@ mlo_controller_on_frame_sent (MloController * c, gint64 now_us, guint32 bytes, g
 void
 mlo_controller_on_receiver_report (MloController * c, gint64 now_us, const MloReceiverReport * report)
 {
-  if (c->report_us == 0) {
-    c->first_report_us = now_us;
+  if (c->report_us == 0)
     c->report_min_rtt_ms = -1.0;
-  }
   c->report = *report;
+  c->last_report_us = c->report_us;
+  c->report_fresh = TRUE;
   c->report_us = now_us;
   if (report->rtt_ms >= 0.0 && isfinite (report->rtt_ms)) {
     /* Slowly forgets, so that a longer path is believed after a while. */
@@ -458,6 +463,15 @@ guard_input (MloController * c, gint64 now_us, gboolean tick, double wanted_kbps
   in->wait_ms = in->per_packet ? c->feedback.queue_ms : in->queue_ms;
   in->loss = mlo_sample_get (&c->sample, MLO_FIELD_PACKET_LOSS, 0.0);
   in->encoded_kbps = mlo_sample_get (&c->sample, MLO_FIELD_ENCODED, -1.0);
+  in->reports_only = !in->per_packet && c->report_us != 0;
+  if (in->reports_only) {
+    in->report = c->report_fresh;
+    in->report_interval_s = c->last_report_us != 0 ? (double) (c->report_us - c->last_report_us) / 1e6 : 0.0;
+    in->loss = c->report.fraction_lost;
+    in->queue_ms = c->report.rtt_ms >= 0.0 ? MAX (c->report.rtt_ms - c->report_min_rtt_ms, 0.0) : 0.0;
+    in->delivered_kbps = media_kbps (c, c->report.received_kbps);
+    c->report_fresh = FALSE;
+  }
   in->limits = &c->config.limits;
   /* What the application measured: the more cautious of both. */
   if (mlo_sample_has (&c->sample, MLO_FIELD_BANDWIDTH) && !in->per_packet)
@@ -547,12 +561,11 @@ choose_action (MloController * c, guint32 mask, const MloLadderContext * ctx)
   if (c->guard.state == MLO_GUARD_HOLD || c->guard.was_lost)
     return MLO_ACTION_NONE;
   if ((k->optimizer || k->choose) && (mlo_feedback_any (&c->feedback) || metrics_feed_networks (c))) {
-    gboolean valued = k->optimizer && mlo_quality_optimizer_values (k->optimizer, c->optimizer_state, values);
-
-    if (k->choose)
-      return k->choose (k->user_data, c->optimizer_state, mask, valued ? values : NULL);
-    if (valued)
+    if (!k->choose)
       return mlo_quality_optimizer_choose (k->optimizer, c->optimizer_state, mask, values);
+    if (k->optimizer && mlo_quality_optimizer_values (k->optimizer, c->optimizer_state, values))
+      return k->choose (k->user_data, c->optimizer_state, mask, values);
+    return k->choose (k->user_data, c->optimizer_state, mask, NULL);
   }
   return k->rule_ladder ? mlo_ladder_rule (&c->ladder, ctx, mask, RULE_MARGIN) : MLO_ACTION_NONE;
 }
@@ -658,6 +671,10 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
     apply_action (c, now_us, &ctx, c->decision.action);
   }
 
+  if (c->gain != GAIN_NEUTRAL && now_us - c->gain_us >= GAIN_RELAX_US) {
+    c->gain = c->gain < GAIN_NEUTRAL ? c->gain + 1 : c->gain - 1;
+    c->gain_us = now_us - GAIN_DWELL_US;
+  }
   if (c->predicted_kbps >= 0.0)
     wanted = c->predicted_kbps * gains[c->gain];
   guard_input (c, now_us, TRUE, wanted, &in);

@@ -25,8 +25,20 @@
 #define LOSS_CONGESTION 0.02
 #define LOSS_QUEUE_MS 15.0
 /* ... but receiver reports know the queue only from one sender report to the next, seconds apart: with
- * them this much is congestion (as draft-ietf-rmcat-gcc-02, section 6, has it). */
+ * them this much is congestion and less than LOSS_CONGESTION is none (as draft-ietf-rmcat-gcc-02, section 6, has it). */
 #define LOSS_REPORTED 0.1
+/* What one report may cut at most, ... */
+#define CUT_REPORTED 0.4
+/* ... how long it takes until a report speaks of the time after a cut, ... */
+#define CUT_REPORTED_US (500 * 1000)
+/* ... how far over what arrived the next step may go, as long as reports are apart, ... */
+#define REACH_REPORTED 1.5
+/* ... and below what was too much before: that is forgotten by this factor a second. */
+#define BELOW_CEILING 0.95
+#define CEILING_FORGET 1.02
+#define NEAR_CEILING 1.03
+/* Clean so far beyond it: the link is another one. */
+#define PAST_CEILING 1.1
 #define CUT 0.85
 #define CUT_INTERVAL_US 200000
 
@@ -65,7 +77,7 @@ congested (MloGuard * g, const MloGuardInput * in)
     return TRUE;
   if (g->queue_since_us != 0 && in->now_us - g->queue_since_us >= QUEUE_PATIENCE_US)
     return TRUE;
-  if (!in->per_packet && in->loss > LOSS_REPORTED)
+  if (!in->per_packet && !in->reports_only && in->loss > LOSS_REPORTED)
     return TRUE;
   return in->loss > LOSS_CONGESTION && in->queue_ms > MAX (LOSS_QUEUE_MS, QUEUE_EMPTY * target);
 }
@@ -126,6 +138,72 @@ advance_rule (MloGuard * g, const MloGuardInput * in, double dt_s, gboolean cut,
   }
 }
 
+/* Too much was sent in the time that a report speaks of. */
+static void
+cut_reported (MloGuard * g, const MloGuardInput * in)
+{
+  double most = g->bitrate_kbps * MIN (CUT, 1.0 - 0.5 * g->reported_loss);
+
+  if (in->delivered_kbps > 0.0) {
+    g->ceiling_kbps = in->delivered_kbps;
+    most = MIN (most, HEADROOM * in->delivered_kbps);
+  } else
+    g->ceiling_kbps = g->bitrate_kbps;
+  g->bitrate_kbps = MAX (most, CUT_REPORTED * g->bitrate_kbps);
+  g->goal_kbps = g->bitrate_kbps;
+  g->last_cut_us = in->now_us;
+  g->reported_loss = 0.0;
+}
+
+/* Receiver reports alone: they come up to seconds apart and each speaks of the time before it, so there is one
+ * judgement a report, and between two nothing is believed. */
+static void
+judge_report (MloGuard * g, const MloGuardInput * in)
+{
+  double target = in->limits->target_delay_ms, step, goal;
+  double interval_s = in->report_interval_s > 0.0 ? MIN (in->report_interval_s, 10.0) : 1.0;
+
+  if (g->last_cut_us != 0 && in->now_us - g->last_cut_us < CUT_REPORTED_US)
+    return;
+  g->reported_loss += (in->loss - g->reported_loss) * MIN (interval_s, 1.0);
+  g->ceiling_kbps *= pow (CEILING_FORGET, interval_s);
+  if (g->bitrate_kbps > PAST_CEILING * g->ceiling_kbps)
+    g->ceiling_kbps = 0.0;
+  if (g->reported_loss > LOSS_REPORTED || in->queue_ms > target) {
+    cut_reported (g, in);
+    return;
+  }
+  g->goal_kbps = g->bitrate_kbps;
+  if (g->reported_loss > LOSS_CONGESTION || in->queue_ms > QUEUE_EMPTY * target)
+    return;
+  /* A still picture says nothing of the path: no rise on bytes that were not sent. */
+  if (in->encoded_kbps >= 0.0 && in->encoded_kbps < 0.5 * g->bitrate_kbps)
+    return;
+  step = pow (RISE_RULE, MIN (interval_s, 1.0));
+  goal = g->bitrate_kbps * step;
+  if (in->delivered_kbps > 0.0)
+    goal = MIN (goal, REACH_REPORTED * in->delivered_kbps);
+  if (g->ceiling_kbps > 0.0 && goal > BELOW_CEILING * g->ceiling_kbps)
+    goal = MAX (BELOW_CEILING * g->ceiling_kbps, g->bitrate_kbps * pow (NEAR_CEILING, interval_s));
+  g->goal_kbps = MAX (goal, g->bitrate_kbps);
+}
+
+static void
+advance_reported (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardOutput * out)
+{
+  if (in->report)
+    judge_report (g, in);
+  out->limiter = MLO_LIMITER_GUARD;
+  out->reason = "receiver reports: waits for the next";
+  if (in->report && g->last_cut_us == in->now_us) {
+    out->limiter = MLO_LIMITER_NETWORK;
+    out->reason = "receiver reports: less than was sent arrived";
+  } else if (in->tick && g->goal_kbps > g->bitrate_kbps) {
+    g->bitrate_kbps = MIN (g->goal_kbps, rise (g, dt_s, RISE_RULE));
+    out->reason = "receiver reports: rises a step a report";
+  }
+}
+
 static void
 advance_networks (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardOutput * out)
 {
@@ -172,7 +250,10 @@ mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
     out->reason = in->per_packet ? "feedback is lost: probes only" : "feedback is lost";
   } else {
     cut = congested (g, in);
-    if (!networks) {
+    if (in->reports_only) {
+      enter (g, in->now_us, MLO_GUARD_FALLBACK);
+      advance_reported (g, in, dt_s, out);
+    } else if (!networks) {
       enter (g, in->now_us, MLO_GUARD_FALLBACK);
       advance_rule (g, in, dt_s, cut, out);
     } else if (cut || (g->state == MLO_GUARD_BACKOFF && in->queue_ms > QUEUE_EMPTY * in->limits->target_delay_ms

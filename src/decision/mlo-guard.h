@@ -24,6 +24,10 @@ typedef struct
   double queue_ms;              /* backlog met by the newest frame */
   double wait_ms;               /* newest packet's delay, its own frame's service included */
   double loss;                  /* 0..1 */
+  gboolean reports_only;        /* receiver reports are all there is */
+  gboolean report;              /* one of them came since the last call */
+  double report_interval_s;     /* since the one before it; 0: it is the first */
+  double delivered_kbps;        /* what it says arrived, of encoder output; < 0: unknown */
   double encoded_kbps;          /* measured; < 0: unknown */
   const MloLimits *limits;
 } MloGuardInput;
@@ -36,6 +40,10 @@ typedef struct
   gint64 queue_since_us;        /* queue above the target since then; 0: it is not */
   gint64 last_cut_us;           /* of a cut without a known capacity */
   double bitrate_kbps;          /* what the guard allows now */
+  /* With receiver reports alone: */
+  double goal_kbps;             /* what the last report allows; 0: none came yet */
+  double ceiling_kbps;          /* what arrived when it was too much; 0: never was */
+  double reported_loss;         /* over the last second */
   gboolean was_lost;
 } MloGuard;
 

@@ -17,6 +17,8 @@
  */
 
 /* Packets remembered until they are reported; older ones are forgotten. A power of two. */
+/* Source by whose pictures rates are valued for the label: 1280x720. */
+#define LABEL_PIXELS 921600.0
 #define MAX_PACKETS 8192u
 /* Reports on their way, those of packets that still wait at the bottleneck included. A power of two. */
 #define MAX_REPORTS 4096u
@@ -110,6 +112,7 @@ struct _MloEnv
   /* RFC 3550 6.4.1, for receiver reports */
   double jitter_us, last_transit_us;
   guint64 reported_packets, reported_lost, received, lost;
+  double reported_bytes;        /* IP bytes before the slot being filled; < 0: it is the first */
   double last_wait_ms;
 
   /* on the way back */
@@ -366,7 +369,7 @@ report (MloEnv * env, gint64 receiver_us, gint64 slot, guint64 end, double rtt_m
 
 /* A receiver report: the slot's last values stand. */
 static void
-receiver_report (MloEnv * env, gint64 arrival_us, double wait_ms, double rtt_ms)
+receiver_report (MloEnv * env, gint64 arrival_us, guint32 size, double wait_ms, double rtt_ms)
 {
   const gint64 interval_us =
       (gint64) (1000.0 * (env->config.feedback_interval_ms > 0.0 ? env->config.feedback_interval_ms : 500.0));
@@ -381,12 +384,14 @@ receiver_report (MloEnv * env, gint64 arrival_us, double wait_ms, double rtt_ms)
   if (r->slot != slot)
     return;
   if (env->n_reports > before) {
+    env->reported_bytes = env->reported_packets > 0 || env->reported_lost > 0 ? (double) (env->ip_bytes - size) : -1.0;
     env->reported_packets = env->received + env->lost - 1;
     env->reported_lost = env->lost;
   }
   r->report.jitter_ms = env->jitter_us / 1000.0;
   r->report.rtt_ms = rtt_ms + wait_ms;
-  r->report.received_kbps = -1.0;
+  r->report.received_kbps = env->reported_bytes >= 0.0
+      ? ((double) env->ip_bytes - env->reported_bytes) * 8000.0 / (double) interval_us : -1.0;
   r->report.fraction_lost = (double) (env->lost - env->reported_lost)
       / (double) MAX (env->received + env->lost - env->reported_packets, 1);
 }
@@ -405,7 +410,7 @@ report_packets (MloEnv * env, gint64 arrival_us, gboolean marker, double rtt_ms)
 
 /* What the receiver does with a packet that arrives at @arrival_us; it is the newest in the ring. */
 static void
-receive (MloEnv * env, gint64 send_us, gint64 arrival_us, gboolean marker, double rtt_ms)
+receive (MloEnv * env, gint64 send_us, gint64 arrival_us, guint32 size, gboolean marker, double rtt_ms)
 {
   if (env->config.feedback == MLO_FEEDBACK_TWCC)
     report_packets (env, arrival_us, marker, rtt_ms);
@@ -416,7 +421,7 @@ receive (MloEnv * env, gint64 send_us, gint64 arrival_us, gboolean marker, doubl
       env->jitter_us += (fabs (transit - env->last_transit_us) - env->jitter_us) / 16.0;
     env->last_transit_us = transit;
     env->received++;
-    receiver_report (env, arrival_us, MAX (transit / 1000.0 - 0.5 * rtt_ms, 0.0), rtt_ms);
+    receiver_report (env, arrival_us, size, MAX (transit / 1000.0 - 0.5 * rtt_ms, 0.0), rtt_ms);
   }
   /* The gap in the numbers is seen when something comes after it. */
   if ((env->gap || env->broken) && arrival_us >= env->last_request_us + MAX (REQUEST_US, (gint64) (1000.0 * rtt_ms))) {
@@ -524,7 +529,7 @@ send_frame (MloEnv * env, MloPolicy * policy)
     env->media_bytes += size;
     env->ip_bytes += size + MLO_PACKET_OVERHEAD;
     complete_us = arrival_us;
-    receive (env, p.out_us, arrival_us, left == 0, rtt_ms);
+    receive (env, p.out_us, arrival_us, size + MLO_PACKET_OVERHEAD, left == 0, rtt_ms);
   }
   if (whole)
     decode (env, &p, id, complete_us);
@@ -706,8 +711,9 @@ mlo_env_label_kbps (MloEnv * env, double horizon_s)
     .repair_s = 0.001 * base_rtt_ms (env, env->now_us) + REPAIR_FRAMES / coded_fps (env),
     .broken_db = BROKEN_DB,
     .fps = coded_fps (env),
-    .scale = (double) coded_height (env) / c->source.height,
-    .pixels = source,
+    /* not the source's and not the present size: the predictor sees neither */
+    .scale = 1.0,
+    .pixels = LABEL_PIXELS,
     .complexity = env->encoder.complexity,
   };
 
