@@ -20,7 +20,7 @@ begin (Story * s, int width, int height, double fps)
   *s = (Story) {
   .limits = mlo_limits_default,.traits = mlo_actuator_traits_default};
   s->ctx = (MloLadderContext) {
-  .now_us = 100000000,.bitrate_kbps = 6000.0,.complexity = 0.9};
+  .now_us = 100000000,.bitrate_kbps = 6000.0,.complexity = 0.72};
   s->ctx.limits = &s->limits;
   s->ctx.traits = &s->traits;
   mlo_ladder_init (&s->ladder, &source, &s->limits);

@@ -122,7 +122,7 @@ test_ceilings (void)
 static void
 test_optimum (void)
 {
-  int height, fps, last = 0;
+  int height = 0, fps = 0, last = 0;
 
   /* 12 Mbit/s carry 720p at 60 frames a second */
   best (12000, TYPICAL, &height, &fps);

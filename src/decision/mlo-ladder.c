@@ -154,14 +154,16 @@ mlo_ladder_mask (const MloLadder * l, const MloLadderContext * ctx)
 
   for (MloAction a = MLO_ACTION_RESOLUTION_UP; a <= MLO_ACTION_FPS_DOWN; a++) {
     gboolean of_size = a <= MLO_ACTION_RESOLUTION_DOWN;
-    double gain;
+    double gain, margin;
 
     if (of_size ? !ctx->traits->can_resolution || !(ctx->limits->adapt & MLO_ADAPT_RESOLUTION) || ctx->queue_full
         : !ctx->traits->can_framerate || !(ctx->limits->adapt & MLO_ADAPT_FRAMERATE))
       continue;
     if (target_of (l, ctx, a, &gain) == (of_size ? l->size.index : l->rate.index))
       continue;
-    if (gain >= (of_size ? MLO_LADDER_SIZE_MARGIN : MLO_LADDER_RATE_MARGIN))
+    margin = !of_size ? MLO_LADDER_RATE_MARGIN : a == MLO_ACTION_RESOLUTION_UP ? MLO_LADDER_UP_MARGIN
+        : MLO_LADDER_DOWN_MARGIN;
+    if (gain >= margin)
       mask |= 1u << a;
   }
   return mask;

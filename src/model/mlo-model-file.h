@@ -16,6 +16,7 @@ G_BEGIN_DECLS
  *   scaling          "reference" | "log"
  *   rate_low_kbps, rate_high_kbps      ends of the log scale
  *   min_bitrate_kbps, max_bitrate_kbps, form ("stream" | "window"), interval_ms       bitrate_predictor only
+ *   margin           quality_optimizer only
  *   training         summary of how it was trained
  *   created          ISO 8601 time of writing, SOURCE_DATE_EPOCH where that is set
  * Every key may be missing, so that a bare PyTorch state_dict loads: then kind is taken from the tensors' names,

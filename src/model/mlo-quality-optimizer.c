@@ -20,6 +20,8 @@ static const NnDense net = { 4, {MLO_OPTIMIZER_FEATURES, 128, 128, 64, MLO_N_ACT
 /* nn.Sequential: Linear, ReLU, Dropout, Linear, ReLU, Dropout, Linear, ReLU, Linear. */
 static const int positions[] = { 0, 3, 6, 8 };
 
+/* Of values: beyond it no action would ever be taken. */
+#define MAX_MARGIN 1e6
 /* Of the scratch for one state: two buffers of the widest layer. */
 #define SCRATCH (2 * 128)
 
@@ -59,6 +61,7 @@ to_file (const MloQualityOptimizer * q, const char *training)
   MloTensorFile *f = mlo_tensorfile_new ();
 
   mlo_model_write_metadata (f, KIND, &q->config.scaling, training);
+  mlo_model_write_number (f, "margin", q->config.margin);
   mlo_model_add_dense (f, "", positions, &net, q->params);
   return f;
 }
@@ -70,7 +73,8 @@ mlo_quality_optimizer_from_tensors (const char *path, const MloTensorFile * f, G
   g_autoptr (MloQualityOptimizer) q = NULL;
   MloOptimizerConfig config = { 0 };
 
-  if (!mlo_model_read_metadata (path, f, KIND, &config.scaling, error))
+  if (!mlo_model_read_metadata (path, f, KIND, &config.scaling, error)
+      || !mlo_model_read_number (path, f, "margin", 0.0, 0.0, MAX_MARGIN, &config.margin, error))
     return NULL;
   q = allocate (&config);
   own = to_file (q, NULL);
@@ -109,6 +113,12 @@ mlo_quality_optimizer_config (const MloQualityOptimizer * q)
   return &q->config;
 }
 
+void
+mlo_quality_optimizer_set_margin (MloQualityOptimizer * q, double margin)
+{
+  q->config.margin = margin;
+}
+
 float *
 mlo_quality_optimizer_parameters (MloQualityOptimizer * q, gsize * count)
 {
@@ -140,5 +150,7 @@ mlo_quality_optimizer_choose (const MloQualityOptimizer * q, const float state[M
   for (int a = 0; a < MLO_N_ACTIONS; a++)
     if (mask >> a & 1 && (best < 0 || values[a] > values[best]))
       best = a;
-  return best < 0 ? MLO_ACTION_NONE : (MloAction) best;
+  if (best < 0 || (mask >> MLO_ACTION_NONE & 1 && values[best] < values[MLO_ACTION_NONE] + (float) q->config.margin))
+    return MLO_ACTION_NONE;
+  return (MloAction) best;
 }

@@ -18,6 +18,7 @@ typedef struct _MloQualityOptimizer MloQualityOptimizer;
 typedef struct
 {
   MloScaling scaling;
+  double margin;                /* value by which an action must beat no change, >= 0; 0: the plain best */
 } MloOptimizerConfig;
 
 MloQualityOptimizer *mlo_quality_optimizer_new (const MloOptimizerConfig * config, MloRandom * random);
@@ -29,14 +30,15 @@ void mlo_quality_optimizer_free (MloQualityOptimizer * q);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloQualityOptimizer, mlo_quality_optimizer_free)
 
 const MloOptimizerConfig *mlo_quality_optimizer_config (const MloQualityOptimizer * q);
+void mlo_quality_optimizer_set_margin (MloQualityOptimizer * q, double margin);
 float *mlo_quality_optimizer_parameters (MloQualityOptimizer * q, gsize * count);
 
 /* Q values of a state. FALSE where one is not finite. RT safe. */
 gboolean mlo_quality_optimizer_values (const MloQualityOptimizer * q, const float state[MLO_OPTIMIZER_FEATURES],
     float values[MLO_N_ACTIONS]);
 
-/* The best action among those whose bit is set in @mask; MLO_ACTION_NONE when the mask is empty or
- * a value is not finite. */
+/* The best action among those whose bit is set in @mask, as far as it beats no change by the margin;
+ * MLO_ACTION_NONE when the mask is empty or a value is not finite. */
 MloAction mlo_quality_optimizer_choose (const MloQualityOptimizer * q, const float state[MLO_OPTIMIZER_FEATURES],
     guint32 mask, float values[MLO_N_ACTIONS]);
 

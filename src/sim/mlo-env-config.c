@@ -47,34 +47,37 @@ mlo_env_config_randomise (MloEnvConfig * config, MloTraceKind kind, MloRandom * 
     {1280, 720, 60.0}, {1280, 720, 60.0}, {1280, 720, 60.0}, {1280, 720, 60.0}, {1280, 720, 60.0},
     {1920, 1080, 60.0}, {1920, 1080, 60.0}, {1920, 1080, 60.0}, {1920, 1080, 30.0}, {1280, 720, 30.0},
   };
+  gboolean plain;
   double u;
 
   *config = mlo_env_config_default;
 
   config->rtt_ms = mlo_random_log_range (random, 10.0, 200.0);
-  config->queue_ms = mlo_random_log_range (random, 50.0, 1000.0);
-  u = mlo_random_uniform (random);
+  /* Half of the links do nothing worse than change their capacity, as most that are measured. */
+  plain = mlo_random_chance (random, 0.5);
+  config->queue_ms = plain ? mlo_random_log_range (random, 150.0, 600.0) : mlo_random_log_range (random, 50.0, 1000.0);
+  u = plain ? 1.0 : mlo_random_uniform (random);
   if (u < 0.25)
     config->random_loss = mlo_random_log_range (random, 0.0005, 0.03);
   else if (u < 0.4) {
     config->burst_loss = mlo_random_log_range (random, 0.0005, 0.02);
     config->burst_length = mlo_random_log_range (random, 2.0, 20.0);
   }
-  if (mlo_random_chance (random, 0.6))
+  if (!plain && mlo_random_chance (random, 0.6))
     config->jitter_ms = mlo_random_log_range (random, 0.2, kind == MLO_TRACE_WIRED ? 2.0 : 8.0);
   config->grid_ms = draw_grid_ms (random, kind);
-  if (mlo_random_chance (random, 0.25))
+  if (!plain && mlo_random_chance (random, 0.25))
     config->cross_kbps = mlo_random_log_range (random, 200.0, 4000.0);
 
-  u = mlo_random_uniform (random);
-  if (u < 0.03) {
+  u = plain ? 1.0 : mlo_random_uniform (random);
+  if (u < 0.06) {
     config->feedback = MLO_FEEDBACK_RECEIVER_REPORTS;
     config->feedback_interval_ms = mlo_random_log_range (random, 100.0, 1000.0);
-  } else if (u < 0.15)
+  } else if (u < 0.25)
     config->feedback_interval_ms = mlo_random_range (random, 100.0, 200.0);
-  else if (u < 0.3)
+  else if (u < 0.5)
     config->feedback_interval_ms = mlo_random_range (random, 20.0, 60.0);
-  if (mlo_random_chance (random, 0.15))
+  if (!plain && mlo_random_chance (random, 0.25))
     config->feedback_loss = mlo_random_log_range (random, 0.002, 0.1);
 
   config->source = sources[mlo_random_below (random, G_N_ELEMENTS (sources))];

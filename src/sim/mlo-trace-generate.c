@@ -52,12 +52,17 @@ pick (MloRandom * random, const double *values, guint n)
   return values[mlo_random_below (random, n)];
 }
 
-/* Levels lean to where a game stream feels the link, 1 to 20 Mbit/s, with tails on both sides. */
+/* Half of the links have a level as measured ones of their kind have it (@median and spread @sigma of the
+ * logarithm); the others lean to where a game stream feels the link, 1 to 20 Mbit/s, with tails on both sides. */
 static double
-draw_level (MloRandom * random, double low, double high)
+draw_level (MloRandom * random, double low, double high, double median, double sigma)
 {
   double level;
 
+  if (mlo_random_chance (random, 0.5)) {
+    level = median * exp (sigma * mlo_random_normal (random));
+    return CLAMP (level, low, high);
+  }
   if (mlo_random_chance (random, 0.35))
     return mlo_random_log_range (random, low, high);
   do {
@@ -95,7 +100,7 @@ draw_model (Model * m, MloTraceKind kind, MloRandom * random)
 
   switch (kind) {
     case MLO_TRACE_LTE:
-      m->level_kbps = draw_level (random, 500.0, 60000.0);
+      m->level_kbps = draw_level (random, 500.0, 60000.0, 14400.0, 0.7);
       m->slow_sigma = mlo_random_range (random, 0.1, 0.5);
       m->slow_tau_s = mlo_random_log_range (random, 2.0, 20.0);
       m->fast_sigma = mlo_random_range (random, 0.05, 0.35);
@@ -114,7 +119,7 @@ draw_model (Model * m, MloTraceKind kind, MloRandom * random)
       break;
     case MLO_TRACE_5G:
       /* Fast, but what it falls back to is not. */
-      m->level_kbps = draw_level (random, 2000.0, 200000.0) * mlo_random_range (random, 1.0, 4.0);
+      m->level_kbps = draw_level (random, 2000.0, MAX_KBPS, 61000.0, 1.0);
       m->slow_sigma = mlo_random_range (random, 0.15, 0.6);
       m->slow_tau_s = mlo_random_log_range (random, 1.0, 15.0);
       m->fast_sigma = mlo_random_range (random, 0.1, 0.5);
@@ -132,7 +137,7 @@ draw_model (Model * m, MloTraceKind kind, MloRandom * random)
       m->state_sigma = mlo_random_range (random, 0.1, 0.5);
       break;
     case MLO_TRACE_WIFI:
-      m->level_kbps = draw_level (random, 500.0, 80000.0);
+      m->level_kbps = draw_level (random, 500.0, 80000.0, 17200.0, 0.8);
       m->slow_sigma = mlo_random_range (random, 0.05, 0.4);
       m->slow_tau_s = mlo_random_log_range (random, 2.0, 20.0);
       m->fast_sigma = mlo_random_range (random, 0.05, 0.45);
@@ -158,7 +163,7 @@ draw_model (Model * m, MloTraceKind kind, MloRandom * random)
       break;
     case MLO_TRACE_SATELLITE:
       /* Beams change on a fixed grid of 15 s; obstructions cut the sight. */
-      m->level_kbps = draw_level (random, 1500.0, 200000.0) * mlo_random_range (random, 1.0, 3.0);
+      m->level_kbps = draw_level (random, 1500.0, MAX_KBPS, 34300.0, 1.0);
       m->slow_sigma = mlo_random_range (random, 0.05, 0.3);
       m->slow_tau_s = mlo_random_log_range (random, 2.0, 15.0);
       m->fast_sigma = mlo_random_range (random, 0.05, 0.4);
@@ -177,7 +182,7 @@ draw_model (Model * m, MloTraceKind kind, MloRandom * random)
       m->handover.high_s = 0.2;
       break;
     case MLO_TRACE_WIRED:
-      m->level_kbps = draw_level (random, 400.0, 100000.0);
+      m->level_kbps = draw_level (random, 800.0, 100000.0, 10100.0, 1.0);
       m->white_sigma = mlo_random_range (random, 0.0, 0.08);
       m->slow_sigma = mlo_random_range (random, 0.0, 0.12);
       m->slow_tau_s = mlo_random_log_range (random, 1.0, 20.0);
@@ -189,7 +194,7 @@ draw_model (Model * m, MloTraceKind kind, MloRandom * random)
     case MLO_TRACE_FADING:
     default:
       m->step_s = mlo_random_chance (random, 0.5) ? 0.02 : 0.05;
-      m->level_kbps = draw_level (random, 800.0, 50000.0);
+      m->level_kbps = draw_level (random, 800.0, 50000.0, 12000.0, 0.7);
       m->slow_sigma = mlo_random_range (random, 0.05, 0.4);
       m->slow_tau_s = mlo_random_log_range (random, 2.0, 15.0);
       m->fast_sigma = mlo_random_range (random, 0.1, 0.5);

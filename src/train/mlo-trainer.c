@@ -8,6 +8,8 @@
 
 /* Episodes that run between two calls of the progress function. */
 #define RECORD_CHUNK 16
+/* Trials of the margin are so many times as long as those of the parameters: what they tell apart is less. */
+#define MARGIN_EPISODES 4
 /* Optimizer updates between two calls. */
 #define UPDATE_CHUNK 500
 /* One episode or recording in this many is kept for validation. */
@@ -57,7 +59,7 @@ const MloTrainerOptions mlo_trainer_options_default = {
   .epsilon_last = 0.05,
   .size_price = 4.0,
   .fps_price = 4.0,
-  .bitrate_price = 0.05,
+  .bitrate_price = 0.5,
   .select_every = 4,
   .select_episodes = 48,
   .optimizer_training = {
@@ -276,22 +278,44 @@ mean_reward (GPtrArray * recordings)
   return n > 0 ? sum / (double) n : NAN;
 }
 
+/* Mean reward a tick of the optimizer as it is, over @n episodes that are always the same. */
 static double
-try_optimizer (Run * run, const MloTrained * out)
+try_optimizer (Run * run, const MloTrained * out, guint n)
 {
   const MloTrainerOptions *o = run->options;
-  g_autofree MloEpisode *episodes = g_new0 (MloEpisode, o->select_episodes);
+  g_autofree MloEpisode *episodes = g_new0 (MloEpisode, n);
   g_autoptr (GPtrArray) made = NULL;
 
-  for (guint i = 0; i < o->select_episodes; i++) {
+  for (guint i = 0; i < n; i++) {
     episodes[i] = (MloEpisode) {
     .seed = mlo_seed_mix (o->seed, SEED_SELECT, i),.kind = i % run->env->n_kinds,.seconds = o->seconds,.interval_us =
           o->interval_us,.behaviour = out->predictor ? MLO_BEHAVIOUR_PREDICTOR : MLO_BEHAVIOUR_RULES,.predictor =
           out->predictor,.optimizer = out->optimizer,.size_price = o->size_price,.fps_price =
           o->fps_price,.bitrate_price = o->bitrate_price,};
   }
-  made = record (run, "select", episodes, o->select_episodes);
+  made = record (run, "select", episodes, n);
   return run->stopped ? NAN : mean_reward (made);
+}
+
+/* The values of the actions differ by less than their error: how much better than no change one must look, is tried. */
+static double
+choose_margin (Run * run, const MloTrained * out, double reward)
+{
+  static const double margins[] = { 0.0, 0.0025, 0.005, 0.01, 0.02, 0.04 };
+  double best = 0.0, best_reward = -INFINITY;
+
+  for (guint i = 0; i < G_N_ELEMENTS (margins) && !run->stopped; i++) {
+    double tried;
+
+    mlo_quality_optimizer_set_margin (out->optimizer, margins[i]);
+    tried = try_optimizer (run, out, MARGIN_EPISODES * run->options->select_episodes);
+    if (tried > best_reward) {
+      best_reward = tried;
+      best = margins[i];
+    }
+  }
+  mlo_quality_optimizer_set_margin (out->optimizer, best);
+  return isfinite (best_reward) ? best_reward : reward;
 }
 
 static void
@@ -355,7 +379,7 @@ train_optimizer (Run * run, MloTrained * out)
       double reward;
 
       mlo_optimizer_trainer_average (trainer, params);
-      reward = try_optimizer (run, out);
+      reward = try_optimizer (run, out, o->select_episodes);
 
       run->where.validation = reward;
       if (reward > best_reward) {
@@ -374,11 +398,13 @@ train_optimizer (Run * run, MloTrained * out)
   }
   if (best_reward > -INFINITY)
     memcpy (params, best, n_params * sizeof (float));
+  best_reward = choose_margin (run, out, best_reward);
   g_free (out->optimizer_summary);
   out->optimizer_summary = g_strdup_printf ("simulated: seed %" G_GUINT64_FORMAT ", %u rounds of %u episodes of %g s, "
-      "%u updates of %u, n %u, gamma %g, price of a size %g and a frame rate %g; mean reward %.2f in the trials%s",
+      "%u updates of %u, n %u, gamma %g, price of a size %g, a frame rate %g and a gain %g; margin %g, mean reward %.2f in the trials%s",
       o->seed, o->optimizer_rounds, o->optimizer_episodes, o->seconds, done, training.batch, training.n_steps,
-      training.gamma, o->size_price, o->fps_price, best_reward, run->stopped ? "; stopped early" : "");
+      training.gamma, o->size_price, o->fps_price, o->bitrate_price,
+      mlo_quality_optimizer_config (out->optimizer)->margin, best_reward, run->stopped ? "; stopped early" : "");
 }
 
 void
