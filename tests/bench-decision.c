@@ -2,34 +2,17 @@
 /* Cost of one decision and of one feedback report, networks of the shipped sizes included.
  * Prints lines `name value unit`. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "bench-helpers.h"
 #include "mlo-controller.h"
 
 #define TICKS 5000
 
-static int
-compare (const void *a, const void *b)
-{
-  double x = *(const double *) a, y = *(const double *) b;
-
-  return (x > y) - (x < y);
-}
-
-static double
-now_us (void)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
-}
-
 static void
 print (const char *name, double *values, guint n)
 {
-  qsort (values, n, sizeof *values, compare);
+  bench_sort (values, n);
   printf ("%s_median_us %.2f us\n%s_p99_us %.2f us\n", name, values[n / 2], name, values[n * 99 / 100]);
 }
 
@@ -90,14 +73,14 @@ main (int argc, char **argv)
         packets[k] = (MloPacket) {
         .send_us = t,.arrival_us = busy + 20000,.size = 1200};
       }
-      begin = now_us ();
+      begin = bench_now_us ();
       mlo_controller_on_packets (c, busy + 40000, packets, n);
       mlo_controller_react (c, busy + 40000);
-      reports[n_reports++] = now_us () - begin;
+      reports[n_reports++] = bench_now_us () - begin;
     }
-    begin = now_us ();
+    begin = bench_now_us ();
     mlo_controller_tick (c, t, &local);
-    decisions[i] = now_us () - begin;
+    decisions[i] = bench_now_us () - begin;
   }
   print ("decision", decisions, TICKS);
   print ("report", reports, n_reports);

@@ -3,28 +3,12 @@
  * Prints lines `name value unit`. */
 #include <gst/gst.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
+
+#include "bench-helpers.h"
 
 #define FRAMES 20000
 #define CAPS "video/x-raw,format=I420,width=1920,height=1080,framerate=60/1"
-
-static int
-compare (const void *a, const void *b)
-{
-  double x = *(const double *) a, y = *(const double *) b;
-
-  return (x > y) - (x < y);
-}
-
-static double
-now_us (void)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
-}
 
 static GstFlowReturn
 take (GstPad * pad, GstObject * parent, GstBuffer * buffer)
@@ -66,12 +50,12 @@ run (const char *launch, gboolean scattered)
     /* So that many ticks fall into the run. */
     if (scattered && i % 10 == 0)
       g_usleep (200);
-    begin = now_us ();
+    begin = bench_now_us ();
     gst_pad_push (in, gst_buffer_ref (buffer));
-    times[i] = now_us () - begin;
+    times[i] = bench_now_us () - begin;
   }
   gst_element_set_state (element, GST_STATE_NULL);
-  qsort (times, FRAMES, sizeof *times, compare);
+  bench_sort (times, FRAMES);
 }
 
 static long
@@ -94,10 +78,10 @@ load (void)
   g_autoptr (GstElement) scale G_GNUC_UNUSED = gst_object_ref_sink (gst_element_factory_make ("videoscale", NULL));
   g_autoptr (GstElement) element = NULL;
   long before = resident_kib ();
-  double begin = now_us ();
+  double begin = bench_now_us ();
 
   g_autoptr (GstPlugin) plugin G_GNUC_UNUSED = gst_plugin_load_by_name ("mloptimizer");
-  printf ("plugin_load_ms %.2f ms\n", (now_us () - begin) / 1000.0);
+  printf ("plugin_load_ms %.2f ms\n", (bench_now_us () - begin) / 1000.0);
   element = gst_object_ref_sink (gst_element_factory_make ("mloptimizer", NULL));
   printf ("plugin_rss_kib %ld KiB\n", resident_kib () - before);
 }

@@ -77,7 +77,6 @@ see_packet (MloFeedback * f, gint64 now_us, const MloPacket * p)
   if (p->send_us != f->frame_send_us) {
     f->frame_send_us = p->send_us;
     f->frame_queue_ms = f->queue_ms;
-    f->queue_peak_ms = MAX (f->queue_peak_ms, f->queue_ms);
     if (f->have_transit)
       f->jitter_us += ((double) ABS (transit - f->last_transit_us) - f->jitter_us) / 16.0;
     f->last_transit_us = transit;
@@ -199,15 +198,6 @@ double
 mlo_feedback_interval_ms (const MloFeedback * f)
 {
   return f->n_intervals > 0 ? f->sorted_ms[(f->n_intervals - 1) * 95 / 100] : 0.0;
-}
-
-double
-mlo_feedback_take_peak (MloFeedback * f)
-{
-  double peak = f->queue_peak_ms;
-
-  f->queue_peak_ms = f->frame_queue_ms;
-  return peak;
 }
 
 gint64

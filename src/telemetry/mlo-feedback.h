@@ -35,7 +35,6 @@ typedef struct
   gboolean have_transit;
   double queue_ms;              /* newest packet's delay above the minimum */
   double frame_queue_ms;        /* backlog met by the newest frame's first packet */
-  double queue_peak_ms;         /* largest frame_queue_ms since the last call of mlo_feedback_take_peak */
   double jitter_us;
   /* loss and rate by arrival (lost: by the arrival before them) */
   gint64 slot_no[MLO_FEEDBACK_SLOTS];
@@ -63,8 +62,6 @@ double mlo_feedback_loss (const MloFeedback * f);
 double mlo_feedback_delivered_kbps (const MloFeedback * f, gint64 span_us);
 /* 95th percentile of the time between the last 64 reports, ms. */
 double mlo_feedback_interval_ms (const MloFeedback * f);
-/* Largest backlog met by a frame since the last call, ms. */
-double mlo_feedback_take_peak (MloFeedback * f);
 /* arrival_us of a packet that would have met no queue if sent at @send_us. */
 gint64 mlo_feedback_free_arrival_us (const MloFeedback * f, gint64 send_us);
 
