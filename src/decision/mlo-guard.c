@@ -39,6 +39,8 @@
 #define NEAR_CEILING 1.03
 /* Clean so far beyond it: the link is another one. */
 #define PAST_CEILING 1.1
+/* While feedback is lost the probes get smaller: they are what must drain when the link is back. */
+#define LOST_PER_SECOND 0.5
 #define CUT 0.85
 #define CUT_INTERVAL_US 200000
 
@@ -246,6 +248,8 @@ mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
     enter (g, in->now_us, MLO_GUARD_FALLBACK);
     if (!g->was_lost)
       g->bitrate_kbps *= 0.5;
+    else if (in->tick)
+      g->bitrate_kbps *= pow (LOST_PER_SECOND, dt_s);
     out->limiter = MLO_LIMITER_NETWORK;
     out->reason = in->per_packet ? "feedback is lost: probes only" : "feedback is lost";
   } else {

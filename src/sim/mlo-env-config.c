@@ -53,8 +53,8 @@ mlo_env_config_randomise (MloEnvConfig * config, MloTraceKind kind, MloRandom * 
   *config = mlo_env_config_default;
 
   config->rtt_ms = mlo_random_log_range (random, 10.0, 200.0);
-  /* Half of the links do nothing worse than change their capacity, as most that are measured. */
-  plain = mlo_random_chance (random, 0.5);
+  /* Many do nothing worse than change their capacity. */
+  plain = mlo_random_chance (random, 0.4);
   config->queue_ms = plain ? mlo_random_log_range (random, 150.0, 600.0) : mlo_random_log_range (random, 50.0, 1000.0);
   u = plain ? 1.0 : mlo_random_uniform (random);
   if (u < 0.25)

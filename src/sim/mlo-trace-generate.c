@@ -52,14 +52,14 @@ pick (MloRandom * random, const double *values, guint n)
   return values[mlo_random_below (random, n)];
 }
 
-/* Half of the links have a level as measured ones of their kind have it (@median and spread @sigma of the
+/* A third of the links have a level as measured ones of their kind have it (@median and spread @sigma of the
  * logarithm); the others lean to where a game stream feels the link, 1 to 20 Mbit/s, with tails on both sides. */
 static double
 draw_level (MloRandom * random, double low, double high, double median, double sigma)
 {
   double level;
 
-  if (mlo_random_chance (random, 0.5)) {
+  if (mlo_random_chance (random, 0.35)) {
     level = median * exp (sigma * mlo_random_normal (random));
     return CLAMP (level, low, high);
   }

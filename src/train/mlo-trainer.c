@@ -9,7 +9,7 @@
 /* Episodes that run between two calls of the progress function. */
 #define RECORD_CHUNK 16
 /* Trials of the margin are so many times as long as those of the parameters: what they tell apart is less. */
-#define MARGIN_EPISODES 4
+#define MARGIN_EPISODES 20
 /* Optimizer updates between two calls. */
 #define UPDATE_CHUNK 500
 /* One episode or recording in this many is kept for validation. */
@@ -54,7 +54,7 @@ const MloTrainerOptions mlo_trainer_options_default = {
   .optimizer_rounds = 40,
   .optimizer_episodes = 48,
   .optimizer_updates = 3000,
-  .replay_capacity = 400000,
+  .replay_capacity = 800000,
   .epsilon_first = 1.0,
   .epsilon_last = 0.05,
   .size_price = 4.0,
@@ -65,7 +65,7 @@ const MloTrainerOptions mlo_trainer_options_default = {
   .optimizer_training = {
         .batch = 64,
         .n_steps = 10,
-        .gamma = 0.96,
+        .gamma = 0.98,
         .rate = 5e-4,
         .clip = 1.0,
         .huber = 1.0,
