@@ -39,7 +39,7 @@
 #define NEAR_CEILING 1.03
 /* Clean so far beyond it: the link is another one. */
 #define PAST_CEILING 1.1
-/* While feedback is lost the probes get smaller: they are what must drain when the link is back. */
+/* While feedback is lost the probes get smaller, by this a second: they are what must drain when the link is back. */
 #define LOST_PER_SECOND 0.5
 #define CUT 0.85
 #define CUT_INTERVAL_US 200000
@@ -235,6 +235,7 @@ advance_networks (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardO
 void
 mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
 {
+  double lost_share = 1.0;
   gboolean cut, networks = in->wanted_kbps >= 0.0 && isfinite (in->wanted_kbps) && (in->per_packet || in->told);
   double dt_s = g->last_tick_us == 0 ? 0.1 : (double) (in->now_us - g->last_tick_us) / 1e6;
 
@@ -246,10 +247,12 @@ mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
     out->reason = "no feedback yet: the start bitrate stays";
   } else if (in->lost) {
     enter (g, in->now_us, MLO_GUARD_FALLBACK);
-    if (!g->was_lost)
+    if (!g->was_lost) {
       g->bitrate_kbps *= 0.5;
-    else if (in->tick)
-      g->bitrate_kbps *= pow (LOST_PER_SECOND, dt_s);
+      g->lost_since_us = in->now_us;
+    }
+    if (in->per_packet)
+      lost_share = pow (LOST_PER_SECOND, (double) (in->now_us - g->lost_since_us) / 1e6);
     out->limiter = MLO_LIMITER_NETWORK;
     out->reason = in->per_packet ? "feedback is lost: probes only" : "feedback is lost";
   } else {
@@ -289,6 +292,6 @@ mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
     out->limiter = MLO_LIMITER_USER;
     out->reason = "held at max-bitrate";
   }
-  out->bitrate_kbps = g->bitrate_kbps;
+  out->bitrate_kbps = MAX (lost_share * g->bitrate_kbps, in->limits->min_bitrate_kbps);
   out->state = g->state;
 }

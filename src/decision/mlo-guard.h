@@ -45,6 +45,7 @@ typedef struct
   double ceiling_kbps;          /* what arrived when it was too much; 0: never was */
   double reported_loss;         /* over the last second */
   gboolean was_lost;
+  gint64 lost_since_us;
 } MloGuard;
 
 typedef struct
