@@ -173,13 +173,13 @@ test_follows (gconstpointer data)
     low = utilisation (&h, 20.0);
     g_test_message ("%4.1f/s: %.2f of 10 Mbit/s, then %.2f of 3 (queue up to %.0f ms)", rates[i], high, low,
         h.peak_queue_ms);
-    g_assert_cmpfloat (high, >, 0.85);
+    g_assert_cmpfloat (high, >, 0.75);
     g_assert_cmpfloat (low, >, 0.85);
     g_assert_cmpfloat (h.peak_queue_ms, <, 30.0);
     h.link_kbps = 10000.0;
     host_run (&h, 15.0);
     again = utilisation (&h, 20.0);
-    g_assert_cmpfloat (again, >, 0.85);
+    g_assert_cmpfloat (again, >, 0.75);
     g_assert_cmpfloat (h.peak_queue_ms, <, 30.0);
     g_assert_cmpuint (mlo_session_counts (h.session)->gaps, ==, 0);
     g_assert_cmpuint (mlo_session_ignored (h.session), ==, 0);
@@ -384,7 +384,7 @@ test_ignoring_server (void)
   h.ignores = FALSE;
   host_run (&h, 20.0);
   g_assert_cmpuint (mlo_session_ignored (h.session), ==, 0);
-  g_assert_cmpfloat (utilisation (&h, 10.0), >, 0.85);
+  g_assert_cmpfloat (utilisation (&h, 10.0), >, 0.75);
   mlo_session_free (h.session);
 }
 
@@ -460,7 +460,7 @@ test_silence (void)
   g_assert_false (mlo_sample_has (mlo_session_sample (h.session), MLO_FIELD_BANDWIDTH));
   h.next_message_us = h.now_us;
   host_run (&h, 20.0);
-  g_assert_cmpfloat (utilisation (&h, 10.0), >, 0.85);
+  g_assert_cmpfloat (utilisation (&h, 10.0), >, 0.75);
 
   /* The server is there, its player is not: nothing of the path for seconds. */
   for (guint i = 0; i < 50; i++) {
