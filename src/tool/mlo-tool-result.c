@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define FIELD(name) static double get_##name (const MloRunOutcome *o) { return (double) o->result.name; }
 /* *INDENT-OFF* */
@@ -76,6 +77,16 @@ const MloResultField mlo_result_fields[] = {
   {"prediction_under", "of that below it", "", get_prediction_under},
   {NULL}
 };
+
+const MloResultField *
+mlo_result_field (const char *name)
+{
+  const MloResultField *f = mlo_result_fields;
+
+  while (strcmp (f->name, name) != 0)
+    f++;
+  return f;
+}
 
 void
 mlo_json_add_number (JsonBuilder * b, const char *name, double value)

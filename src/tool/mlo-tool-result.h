@@ -17,6 +17,8 @@ typedef struct
 
 /* All of them; ends with a NULL name. */
 extern const MloResultField mlo_result_fields[];
+/* The one of this name, which there is. */
+const MloResultField *mlo_result_field (const char *name);
 
 /* NAN becomes null: JSON has no such number. */
 void mlo_json_add_number (JsonBuilder * b, const char *name, double value);
