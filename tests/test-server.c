@@ -512,6 +512,56 @@ test_rate (void)
   g_assert_cmpuint (flood->close_code, ==, SOUP_WEBSOCKET_CLOSE_POLICY_VIOLATION);
 }
 
+/* A WebSocket by hand, for what a library would not do. */
+static GSocketConnection *
+raw_websocket (House * h)
+{
+  static const char hello[] = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GError) error = NULL;
+  guint before = mlo_server_n_peers (h->server);
+  GSocketConnection *c = g_socket_client_connect_to_host (client, "127.0.0.1", (guint16) mlo_server_port (h->server),
+      NULL, &error);
+
+  g_assert_no_error (error);
+  g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (c)), hello, sizeof hello - 1, NULL, NULL,
+      NULL);
+  WAIT (mlo_server_n_peers (h->server) == before + 1);
+  return c;
+}
+
+/* Parts of a message, each in its bounds, and no last one. */
+static void
+test_endless (void)
+{
+  g_autoptr (House) h = house_new (NULL);
+  g_autoptr (Client) other = client_new (h);
+  g_autoptr (GSocketConnection) endless = NULL;
+  /* A masked frame of 60000 bytes that is not the last: first a text, then continuations. */
+  guint8 frame[8 + 60000] = { 0x01, 0xfe, 60000 >> 8, 60000 & 0xff };
+  GSocket *socket;
+  gsize at = 0;
+
+  WAIT (mlo_server_n_peers (h->server) == 1);
+  endless = raw_websocket (h);
+  socket = g_socket_connection_get_socket (endless);
+  g_socket_set_blocking (socket, FALSE);
+  for (gint64 until_us = g_get_monotonic_time () + PATIENCE_US; mlo_server_n_peers (h->server) == 2;) {
+    gssize n = g_socket_send (socket, (const char *) frame + at, sizeof frame - at, NULL, NULL);
+
+    g_assert_cmpint (g_get_monotonic_time (), <, until_us);
+    if (n > 0)
+      at += (gsize) n;
+    if (at == sizeof frame) {
+      at = 0;
+      frame[0] = 0x00;
+    }
+    g_main_context_iteration (NULL, FALSE);
+  }
+  g_assert_false (other->closed);
+}
+
 /* A reader that does not read: the oldest go, memory stays, the others are served. */
 static void
 test_slow_reader (void)
@@ -519,26 +569,18 @@ test_slow_reader (void)
   MloServerConfig config = {.listen = "127.0.0.1:0",.max_rate = 100000 };
   g_autoptr (House) h = house_new_with (&config);
   g_autoptr (Client) element = client_new (h), player = client_new (h);
-  g_autoptr (GSocketClient) plain = g_socket_client_new ();
   g_autoptr (GSocketConnection) slow = NULL;
-  g_autoptr (GError) error = NULL;
   g_autofree char *padding = g_strnfill (16000, 'x');
   g_autofree char *text = NULL;
-  static const char hello[] =
-      "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
   /* A masked text frame, the mask all zero: a measuring client of every stream. */
   static const char frame[] = "\x81\x93\x00\x00\x00\x00{\"latency_ms\":10.5}";
   MloHub *hub = mlo_server_hub (h->server);
 
   say (element, DECISION ("game", "4000"));
   WAIT (mlo_hub_n_streams (hub) == 1);
-  slow = g_socket_client_connect_to_host (plain, "127.0.0.1", (guint16) mlo_server_port (h->server), NULL, &error);
-  g_assert_no_error (error);
+  WAIT (mlo_server_n_peers (h->server) == 2);
+  slow = raw_websocket (h);
   g_socket_set_option (g_socket_connection_get_socket (slow), SOL_SOCKET, SO_RCVBUF, 4096, NULL);
-  g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (slow)), hello, sizeof hello - 1, NULL, NULL,
-      NULL);
-  WAIT (mlo_server_n_peers (h->server) == 3);
   g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (slow)), frame, sizeof frame - 1, NULL, NULL,
       NULL);
   WAIT (got (element, "10.5"));
@@ -650,6 +692,7 @@ main (int argc, char **argv)
   g_test_add_func ("/server/too-many", test_too_many);
   g_test_add_func ("/server/faulty", test_faulty);
   g_test_add_func ("/server/rate", test_rate);
+  g_test_add_func ("/server/endless", test_endless);
   g_test_add_func ("/server/slow-reader", test_slow_reader);
   g_test_add_func ("/server/tls", test_tls);
   g_test_add_func ("/server/close", test_close);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mlo-server-peer.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <json-glib/json-glib.h>
 
@@ -19,6 +22,8 @@ typedef struct
 struct _MloServerPeer
 {
   SoupWebsocketConnection *connection;
+  GSocket *socket;
+  guint64 message_bytes;        /* received when the last message was complete */
   char *name;
   MloServerPeerCounters *counters;
   MloServerPeerMessageFunc message;
@@ -143,6 +148,18 @@ mlo_server_peer_complain (MloServerPeer * peer, const char *what)
 
 /* ---- in ---- */
 
+/* All bytes that ever came, by the kernel's count; 0: it does not say. */
+static guint64
+bytes_received (const MloServerPeer * peer)
+{
+  struct tcp_info info = { 0 };
+  socklen_t size = sizeof info;
+
+  if (!peer->socket || getsockopt (g_socket_get_fd (peer->socket), IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+    return 0;
+  return info.tcpi_bytes_received;
+}
+
 static void
 on_message (SoupWebsocketConnection * connection, gint type, GBytes * bytes, gpointer user_data)
 {
@@ -155,6 +172,7 @@ on_message (SoupWebsocketConnection * connection, gint type, GBytes * bytes, gpo
   if (soup_websocket_connection_get_state (connection) != SOUP_WEBSOCKET_STATE_OPEN)
     return;
   peer->heard_us = peer->bucket_us = now_us;
+  peer->message_bytes = bytes_received (peer);
   if (!bucket_take (&peer->flood, seconds)) {
     peer->counters->over_rate++;
     mlo_server_peer_close (peer, SOUP_WEBSOCKET_CLOSE_POLICY_VIOLATION, "too many messages");
@@ -197,13 +215,15 @@ on_closed (SoupWebsocketConnection * connection, gpointer user_data)
 }
 
 MloServerPeer *
-mlo_server_peer_new (SoupWebsocketConnection * connection, const char *name, guint max_rate,
+mlo_server_peer_new (SoupWebsocketConnection * connection, GSocket * socket, const char *name, guint max_rate,
     MloServerPeerCounters * counters, MloServerPeerMessageFunc message, MloServerPeerClosedFunc closed,
     gpointer user_data)
 {
   MloServerPeer *peer = g_new0 (MloServerPeer, 1);
 
   peer->connection = g_object_ref (connection);
+  peer->socket = socket ? g_object_ref (socket) : NULL;
+  peer->message_bytes = bytes_received (peer);
   peer->name = g_strdup (name);
   peer->counters = counters;
   peer->message = message;
@@ -231,6 +251,7 @@ mlo_server_peer_free (MloServerPeer * peer)
   if (soup_websocket_connection_get_state (peer->connection) != SOUP_WEBSOCKET_STATE_CLOSED)
     g_io_stream_close (soup_websocket_connection_get_io_stream (peer->connection), NULL, NULL);
   g_object_unref (peer->connection);
+  g_clear_object (&peer->socket);
   g_queue_clear_full (&peer->queue, g_free);
   g_free (peer->name);
   g_free (peer);
@@ -250,6 +271,12 @@ mlo_server_peer_close (MloServerPeer * peer, gushort code, const char *why)
 void
 mlo_server_peer_check (MloServerPeer * peer, gint64 now_us)
 {
+  if (bytes_received (peer) > peer->message_bytes + MLO_SERVER_PEER_MAX_UNFINISHED) {
+    peer->why = "a message without an end";
+    /* At once: a close in good order would read on. */
+    g_socket_shutdown (peer->socket, TRUE, TRUE, NULL);
+    return;
+  }
   if (now_us - peer->heard_us > MLO_SERVER_PEER_SILENT_US)
     mlo_server_peer_close (peer, SOUP_WEBSOCKET_CLOSE_GOING_AWAY, "no answer to pings");
 }

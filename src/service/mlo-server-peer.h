@@ -14,6 +14,8 @@ G_BEGIN_DECLS
 /* What waits for a slow reader; beyond either the oldest goes. */
 #define MLO_SERVER_PEER_MAX_QUEUE 256
 #define MLO_SERVER_PEER_MAX_QUEUE_BYTES (1024 * 1024)
+/* What may come between two messages: one in parts, of which libsoup bounds each but not their number. */
+#define MLO_SERVER_PEER_MAX_UNFINISHED (1024 * 1024)
 /* A ping each, and the end of one who has not answered so long. */
 #define MLO_SERVER_PEER_PING_S 10
 #define MLO_SERVER_PEER_SILENT_US (30 * G_USEC_PER_SEC)
@@ -31,9 +33,9 @@ typedef void (*MloServerPeerMessageFunc) (MloServerPeer * peer, const char *text
 /* The last call; the peer may be freed in it. @why: for people, or NULL where it left in peace. */
 typedef void (*MloServerPeerClosedFunc) (MloServerPeer * peer, const char *why, gpointer user_data);
 
-/* @max_rate: frames a second. @counters: counted up, the caller's. */
-MloServerPeer *mlo_server_peer_new (SoupWebsocketConnection * connection, const char *name, guint max_rate,
-    MloServerPeerCounters * counters, MloServerPeerMessageFunc message, MloServerPeerClosedFunc closed,
+/* @socket: (nullable) the connection's; @max_rate: frames a second. @counters: counted up, the caller's. */
+MloServerPeer *mlo_server_peer_new (SoupWebsocketConnection * connection, GSocket * socket, const char *name,
+    guint max_rate, MloServerPeerCounters * counters, MloServerPeerMessageFunc message, MloServerPeerClosedFunc closed,
     gpointer user_data);
 /* Drops the connection where it still is there. */
 void mlo_server_peer_free (MloServerPeer * peer);
@@ -44,7 +46,7 @@ void mlo_server_peer_send (MloServerPeer * peer, const char *text);
 void mlo_server_peer_complain (MloServerPeer * peer, const char *what);
 /* Begins to close; the closed function follows. */
 void mlo_server_peer_close (MloServerPeer * peer, gushort code, const char *why);
-/* To be called every second or so: ends a connection that is silent. */
+/* To be called a few times a second: ends a connection that is silent, or sends a message without an end. */
 void mlo_server_peer_check (MloServerPeer * peer, gint64 now_us);
 /* Address and port, for people. */
 const char *mlo_server_peer_name (const MloServerPeer * peer);

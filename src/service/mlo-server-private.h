@@ -30,7 +30,7 @@ struct _MloServer
   char *token, *url;
   char **origins;
   GTlsCertificate *certificate;
-  guint port, max_rate, n_ticks;
+  guint port, max_rate;
   GHashTable *connections;      /* of GSocketConnection, weak */
   GCancellable *cancellable;    /* of handshakes */
   guint64 n_denied;             /* requests without the token, or from another site */

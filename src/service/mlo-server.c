@@ -134,7 +134,7 @@ add_guest (MloServer * server, SoupServerMessage * message, SoupWebsocketConnect
   guest = g_new0 (MloServerGuest, 1);
   guest->server = server;
   guest->may_limit = mlo_server_has_token (server, message);
-  guest->peer = mlo_server_peer_new (connection, name, server->max_rate, &server->counters,
+  guest->peer = mlo_server_peer_new (connection, socket, name, server->max_rate, &server->counters,
       page ? on_page_message : on_metrics_message, on_guest_closed, guest);
   g_ptr_array_add (server->guests, guest);
   mlo_server_log (server, "%s came: %s", name, page ? "a page" : "metrics");
@@ -217,10 +217,8 @@ on_tick (gpointer user_data)
 
   mlo_hub_tick (server->hub, now_us);
   tell_pages (server, now_us);
-  if (server->n_ticks++ % (1000 / MLO_HISTORY_TICK_MS) == 0) {
-    for (guint i = server->guests->len; i > 0; i--)
-      mlo_server_peer_check (((MloServerGuest *) g_ptr_array_index (server->guests, i - 1))->peer, now_us);
-  }
+  for (guint i = server->guests->len; i > 0; i--)
+    mlo_server_peer_check (((MloServerGuest *) g_ptr_array_index (server->guests, i - 1))->peer, now_us);
   return G_SOURCE_CONTINUE;
 }
 
