@@ -130,8 +130,10 @@ wake (gpointer data)
     g_source_destroy (tick); \
     g_source_unref (tick); \
     if (!(condition)) \
-      g_error ("%s:%d: not within %d s: %s (state %s, error \"%s\")", __FILE__, __LINE__, LONG_S, #condition, \
-          mlo_ws_state_name (mlo_ws_client_state ((f)->client)), COUNTS (f)->last_error); \
+      g_error ("%s:%d: not within %d s: %s (state %s, error \"%s\", %" \
+          G_GUINT64_FORMAT " received, %" G_GUINT64_FORMAT " limited)", __FILE__, __LINE__, LONG_S, #condition, \
+          mlo_ws_state_name (mlo_ws_client_state ((f)->client)), COUNTS (f)->last_error, COUNTS (f)->received, \
+          COUNTS (f)->limited); \
   } G_STMT_END
 
 #define COUNTS(f) mlo_ws_client_counts ((f)->client)

@@ -19,9 +19,12 @@
 /* How often an open connection is looked at. */
 #define WATCH_US (SECOND_US / 4)
 /* A server that sends so much, and twice the rate, is given up rather than read on. */
-#define FLOOD_RATE (20 * MLO_MESSAGE_MAX_RATE)
+#define FLOOD_RATE (5 * MLO_MESSAGE_MAX_RATE)
 /* libsoup 3.2 bounds a frame, not a message in many frames: bytes that may arrive without a complete one. */
 #define MAX_UNFINISHED_BYTES (1024 * 1024)
+/* libsoup reads until there is nothing more before it looks at any of it, so that a fast sender could keep it reading
+ * (and its buffer growing) for ever: the kernel's buffer bounds how far ahead the sender may be. */
+#define RECEIVE_BUFFER (32 * 1024)
 /* What free waits for at most. */
 #define DRAIN_US SECOND_US
 
@@ -208,10 +211,12 @@ on_error (SoupWebsocketConnection * connection, GError * error, gpointer data)
 {
   MloWsClient *c = data;
 
+  if (c->fault)
+    return;
   if (g_error_matches (error, SOUP_WEBSOCKET_ERROR, SOUP_WEBSOCKET_CLOSE_TOO_BIG)) {
     c->counts.rejected++;
     c->fault = "the server sent a frame of more than 64 KiB";
-  } else if (!c->fault) {
+  } else {
     c->fault = error->domain == SOUP_WEBSOCKET_ERROR ? "the server does not keep to the WebSocket protocol"
         : "the connection broke";
   }
@@ -238,6 +243,8 @@ over_rate (MloWsClient * c, gint64 now_us)
   c->counts.limited++;
   if (c->rate > MAX (FLOOD_RATE, 2 * c->config.max_rate) && !c->fault) {
     c->fault = "the server sends far more texts than it may";
+    /* what libsoup has read already is to end here, too: the next frame is too large */
+    soup_websocket_connection_set_max_incoming_payload_size (c->connection, 1);
     set_timer (c, 0);
   }
   return TRUE;
@@ -357,6 +364,14 @@ on_connected (GObject * source, GAsyncResult * result, gpointer data)
 }
 
 static void
+on_network_event (SoupMessage * message, GSocketClientEvent event, GIOStream * stream, gpointer data)
+{
+  if (event == G_SOCKET_CLIENT_CONNECTING && G_IS_SOCKET_CONNECTION (stream))
+    g_socket_set_option (g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream)), SOL_SOCKET, SO_RCVBUF,
+        RECEIVE_BUFFER, NULL);
+}
+
+static void
 connect_now (MloWsClient * c)
 {
   SoupMessageHeaders *headers;
@@ -365,6 +380,7 @@ connect_now (MloWsClient * c)
   c->message = soup_message_new_from_uri ("GET", c->uri);
   /* The token is for this server alone. */
   soup_message_add_flags (c->message, SOUP_MESSAGE_NO_REDIRECT);
+  g_signal_connect (c->message, "network-event", G_CALLBACK (on_network_event), c);
   headers = soup_message_get_request_headers (c->message);
   if (c->config.token) {
     g_autofree char *value = g_strconcat ("Bearer ", c->config.token, NULL);
