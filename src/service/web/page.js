@@ -229,7 +229,7 @@ class Stream {
   }
 
   draw(now) {
-    const every = page.windowMs > 300000 ? 1000 : 0;
+    const every = page.windowMs > 300000 ? 1000 : page.windowMs > 60000 ? 500 : 0;
     if (!this.open || (!now && (!this.visible || document.hidden || performance.now() - this.drawnAt < every))) return;
     this.drawnAt = performance.now();
     /* A young stream fills the picture. */
