@@ -444,6 +444,9 @@ on_tick (gpointer data)
     if (mlo_sample_has (&c->machine, i))
       mlo_sample_set (&local, i, mlo_sample_get (&c->machine, i, 0.0));
   }
+  /* Pictures in a GPU's memory are not looked at; the predictor takes what it is told nothing of for a still. */
+  if (!c->format.system_memory && !mlo_sample_has (&local, MLO_FIELD_COMPLEXITY))
+    mlo_sample_set (&local, MLO_FIELD_COMPLEXITY, MLO_USUAL_COMPLEXITY);
   check_encoder (c, now_us);
   act (c, mlo_controller_tick (c->controller, now_us, &local));
   return G_SOURCE_CONTINUE;

@@ -122,7 +122,7 @@ mlo_pickle_persistent (MloPickle * p, const MloPickleValue * id, MloPickleValue 
 {
   const MloPickleGlobal *class;
   const char *key;
-  gsize count;
+  gsize count = 0;
 
   if (id->type != MLO_PICKLE_TUPLE || id->items->len != 5)
     return mlo_pickle_fail (p, MLO_ERROR_TYPE, error, "the id is no tuple of five");

@@ -320,7 +320,7 @@ static gboolean
 op_tuple (MloPickle * p, GError ** error)
 {
   MloPickleValue *v;
-  guint n;
+  guint n = 0;
 
   if (p->op == 't') {
     if (!pop_mark (p, &n, error))

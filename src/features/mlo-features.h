@@ -14,6 +14,9 @@ G_BEGIN_DECLS
 #define MLO_OPTIMIZER_FEATURES 15
 /* No feature under log scaling is larger. */
 #define MLO_FEATURE_LIMIT 5.0f
+/* Complexity of a game's pictures as mlo_complexity() measures it, for pictures that cannot be seen (GPU memory, a
+ * server that does not tell). */
+#define MLO_USUAL_COMPLEXITY 0.72
 /* Samples over which means and deviation run, and the length of the predictor's window. */
 #define MLO_FEATURE_WINDOW 30
 

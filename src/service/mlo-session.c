@@ -35,7 +35,7 @@ static const struct
   MloField field;
   double value;
 } usual[] = {
-  {MLO_FIELD_COMPLEXITY, 0.72},
+  {MLO_FIELD_COMPLEXITY, MLO_USUAL_COMPLEXITY},
   {MLO_FIELD_CPU_USAGE, 0.25},
   {MLO_FIELD_MEMORY_USAGE, 0.4},
   {MLO_FIELD_ENCODE_TIME, 5.5},
