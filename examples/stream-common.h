@@ -11,6 +11,10 @@ G_BEGIN_DECLS
 #define STREAM_SEED 20
 #define STREAM_PAYLOAD_TYPE 96
 
+/* Padding that a controller probes with: a stream beside the pictures, acknowledged and thrown away. */
+#define STREAM_PADDING_TYPE 97
+#define STREAM_PADDING_SSRC 0x70616464
+
 /* Transport-wide feedback needs the extension in the caps of both ends. */
 #define STREAM_TWCC_EXTMAP \
   "extmap-1=(string)http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"

@@ -12,6 +12,7 @@
 #include <glib-unix.h>
 #include <gst/app/gstappsink.h>
 #include <gst/gst.h>
+#include <gst/rtp/rtp.h>
 #include <gst/video/video.h>
 #include <math.h>
 #include <sched.h>
@@ -110,6 +111,45 @@ build_pipeline (Receiver * r, GError ** error)
     return NULL;
   g_object_set (rtp, "socket", rtp_socket, "caps", caps, NULL);
   return g_steal_pointer (&pipeline);
+}
+
+/* Padding has done its work once rtpsession has noted it for the feedback. */
+static GstPadProbeReturn
+drop_padding (GstPad * pad, GstPadProbeInfo * info, gpointer user_data)
+{
+  GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;
+  gboolean padding = FALSE;
+
+  if (gst_rtp_buffer_map (GST_PAD_PROBE_INFO_BUFFER (info), GST_MAP_READ, &rtp)) {
+    padding = gst_rtp_buffer_get_payload_type (&rtp) == STREAM_PADDING_TYPE;
+    gst_rtp_buffer_unmap (&rtp);
+  }
+  return padding ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
+}
+
+static void
+on_rtp_element (GstBin * rtp, GstElement * element, gpointer user_data)
+{
+  if (g_str_has_prefix (GST_OBJECT_NAME (element), "rtpssrcdemux")) {
+    g_autoptr (GstPad) pad = gst_element_get_static_pad (element, "sink");
+
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, drop_padding, NULL, NULL);
+  }
+}
+
+static void
+watch_for_padding (GstElement * pipeline)
+{
+  g_autoptr (GstElement) rtp = gst_bin_get_by_name (GST_BIN (pipeline), "rtp");
+  GstIterator *elements = gst_bin_iterate_elements (GST_BIN (rtp));
+  GValue item = G_VALUE_INIT;
+
+  g_signal_connect (rtp, "element-added", G_CALLBACK (on_rtp_element), NULL);
+  while (gst_iterator_next (elements, &item) == GST_ITERATOR_OK) {
+    on_rtp_element (GST_BIN (rtp), g_value_get_object (&item), NULL);
+    g_value_unset (&item);
+  }
+  gst_iterator_free (elements);
 }
 
 /* ---- one frame ---- */
@@ -269,6 +309,7 @@ run (Receiver * r)
     g_printerr ("stream-receiver: %s\n", error->message);
     return 1;
   }
+  watch_for_padding (r->pipeline);
   sink = gst_bin_get_by_name (GST_BIN (r->pipeline), "sink");
   gst_app_sink_set_callbacks (GST_APP_SINK (sink), &callbacks, r, NULL);
   r->depay = gst_bin_get_by_name (GST_BIN (r->pipeline), "depay");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Sends a game-like picture over RTP, with the rate in mloptimizer's hands or fixed.
+/* Sends a game-like picture over RTP, with the rate in mloptimizer's hands, fixed, or a baseline's.
  *
  *   appsrc ! [mloptimizer] ! x264enc ! rtph264pay ! rtpbin ! udpsink
  *
@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "mlo-scene.h"
+#include "stream-baseline.h"
 #include "stream-common.h"
 
 #define WIDTH 1280
@@ -34,6 +35,7 @@
 static int opt_rtp_port = 5100, opt_rtcp_port = 5101, opt_feedback_port = 5002;
 static int opt_bitrate = 0, opt_max_bitrate = 12000, opt_start_bitrate = 1000, opt_vbv = 200;
 static double opt_seconds = 0;
+static char *opt_controller = NULL, *opt_trace = NULL;
 static char *opt_host = NULL, *opt_preset = NULL, *opt_frames = NULL, *opt_events = NULL, *opt_properties = NULL;
 static char *opt_server = NULL;
 static gboolean opt_no_twcc = FALSE;
@@ -43,7 +45,11 @@ static int scene_kind = MLO_SCENE_MIXED;
 
 static const GOptionEntry entries[] = {
   {"bitrate", 0, 0, G_OPTION_ARG_INT, &opt_bitrate, "Fixed bitrate, without mloptimizer", "KBPS"},
-  {"max-bitrate", 0, 0, G_OPTION_ARG_INT, &opt_max_bitrate, "mloptimizer's max-bitrate (12000)", "KBPS"},
+  {"controller", 0, 0, G_OPTION_ARG_STRING, &opt_controller,
+      "Instead of mloptimizer: " STREAM_BASELINE_NAMES, "NAME"},
+  {"trace", 0, 0, G_OPTION_ARG_FILENAME, &opt_trace, "The link's trace, for a controller that knows the future",
+      "FILE"},
+  {"max-bitrate", 0, 0, G_OPTION_ARG_INT, &opt_max_bitrate, "Most that is adapted to (12000)", "KBPS"},
   {"start-bitrate", 0, 0, G_OPTION_ARG_INT, &opt_start_bitrate, "The encoder's bitrate at the start (1000)", "KBPS"},
   {"properties", 0, 0, G_OPTION_ARG_STRING, &opt_properties,
         "More of mloptimizer's, as \"target-delay=60 adapt=bitrate\"",
@@ -69,6 +75,7 @@ typedef struct
 {
   GMainLoop *loop;
   GstElement *pipeline, *source, *optimizer, *encoder;
+  StreamBaseline *baseline;     /* or NULL */
   GThread *capture;
   gint stop;                    /* atomic */
   gboolean failed;
@@ -93,7 +100,7 @@ build_pipeline (Sender * s, GError ** error)
 {
   g_autoptr (GstCaps) caps = stream_rtp_caps (!opt_no_twcc);
   g_autofree char *rtp_caps = gst_caps_to_string (caps);
-  g_autofree char *optimizer = opt_bitrate > 0 ? g_strdup ("") :
+  g_autofree char *optimizer = opt_bitrate > 0 || opt_controller ? g_strdup ("") :
       g_strdup_printf ("! mloptimizer name=optimizer max-bitrate=%d %s ", opt_max_bitrate * 1000,
       opt_properties ? opt_properties : "");
   g_autofree char *launch = g_strdup_printf ("rtpbin name=rtp rtp-profile=avpf "
@@ -268,6 +275,8 @@ on_feedback (GstPad * pad, GstPadProbeInfo * info, gpointer user_data)
 
   if (!structure || !gst_structure_has_name (structure, "RTPTWCCPackets"))
     return GST_PAD_PROBE_OK;
+  if (s->baseline)
+    stream_baseline_feedback (s->baseline, structure);
   packets = gst_structure_get_value (structure, "packets");
   G_GNUC_BEGIN_IGNORE_DEPRECATIONS;     /* GValueArray is what rtpsession sends */
   for (guint i = 0; packets && i < ((GValueArray *) g_value_get_boxed (packets))->n_values; i++) {
@@ -404,6 +413,16 @@ run (Sender * s)
     g_printerr ("stream-sender: %s\n", error->message);
     return 1;
   }
+  if (opt_controller) {
+    g_autoptr (GstElement) rtp = gst_bin_get_by_name (GST_BIN (s->pipeline), "rtp");
+
+    s->baseline = stream_baseline_new (opt_controller, opt_trace, opt_start_bitrate, opt_max_bitrate, s->encoder, rtp,
+        &error);
+    if (!s->baseline) {
+      g_printerr ("stream-sender: %s\n", error->message);
+      return 2;
+    }
+  }
   watch (s);
   g_unix_signal_add (SIGINT, on_quit, s->loop);
   g_unix_signal_add (SIGTERM, on_quit, s->loop);
@@ -452,6 +471,7 @@ main (int argc, char **argv)
   s.events = open_log (opt_events, "");
   code = run (&s);
 
+  g_clear_pointer (&s.baseline, stream_baseline_free);
   g_clear_object (&s.source);
   g_clear_object (&s.encoder);
   g_clear_object (&s.optimizer);

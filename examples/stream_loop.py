@@ -4,7 +4,7 @@
 
     stream-sender -> mloptimizer link -> stream-receiver, scored by stream-score
 
-One run a controller: "mloptimizer" (the element), or a bitrate in kbit/s (fixed). examples/quickstart
+One run a controller: "mloptimizer" (the element), a bitrate in kbit/s (fixed), or one of the baselines. examples/quickstart
 builds everything and calls this; tests/real-loop imports it.
 """
 
@@ -22,6 +22,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ELEMENT = 'mloptimizer'
+BASELINES = ('gcc', 'gcc-probing', 'omniscient', 'omniscient-mean')
 
 
 class LoopError(Exception):
@@ -154,7 +155,8 @@ class MetricsServer:
 
 
 def run(build, output, controller, trace, seconds=60.0, rtt_ms=40.0, queue='300ms', grid_ms=0.0, loss=0.0,
-        max_bitrate=12000, scene='mixed', twcc=True, default_rtcp=False, properties='', preset='', server=None, progress=True):
+        max_bitrate=12000, start_bitrate=1000, scene='mixed', twcc=True, default_rtcp=False, properties='', preset='', server=None,
+        progress=True):
     """One run; returns its figures and leaves the logs in the folder output. server: a MetricsServer for the element."""
     os.makedirs(output, exist_ok=True)
     path = lambda name: os.path.join(output, name)
@@ -176,12 +178,15 @@ def run(build, output, controller, trace, seconds=60.0, rtt_ms=40.0, queue='300m
                       f'--feedback-port={sender_rtcp}', f'--seconds={seconds}', f'--scene={scene}',
                       f'--frames={path("sent.csv")}', f'--events={path("events.jsonl")}']
     if controller == ELEMENT:
-        sender_command.append(f'--max-bitrate={max_bitrate}')
+        sender_command += [f'--max-bitrate={max_bitrate}', f'--start-bitrate={start_bitrate}']
         if properties:
             sender_command.append(f'--properties={properties}')
         if server:
             sender_command.append(f'--server={server.metrics}?stream=quickstart')
             environment['MLOPTIMIZER_TOKEN'] = server.token
+    elif controller in BASELINES:
+        sender_command += [f'--max-bitrate={max_bitrate}', f'--start-bitrate={start_bitrate}',
+                           f'--controller={controller}', f'--trace={trace}']
     else:
         sender_command.append(f'--bitrate={controller}')
     if preset:
@@ -243,7 +248,7 @@ def run(build, output, controller, trace, seconds=60.0, rtt_ms=40.0, queue='300m
 
 
 def label(controller):
-    return controller if controller == ELEMENT else f'fixed {int(controller)}'
+    return controller if controller == ELEMENT or controller in BASELINES else f'fixed {int(controller)}'
 
 
 COLUMNS = [  # heading, field, format
@@ -279,10 +284,11 @@ def write_summary(path, settings, runs):
 
 
 def controller_name(text):
-    if text == ELEMENT:
+    if text == ELEMENT or text in BASELINES:
         return text
     if not text.isdigit() or not 50 <= int(text) <= 100000:
-        raise argparse.ArgumentTypeError(f'"{text}": neither "{ELEMENT}" nor a bitrate of 50 to 100000 kbit/s')
+        raise argparse.ArgumentTypeError(f'"{text}": neither "{ELEMENT}" nor a bitrate of 50 to 100000 kbit/s nor one of '
+                                         + ', '.join(BASELINES))
     return text
 
 
@@ -299,7 +305,8 @@ def add_arguments(parser):
     parser.add_argument('--queue', default='300ms', metavar='BYTES|MSms', help="the link's queue; ms at the trace's mean (300ms)")
     parser.add_argument('--grid', type=float, default=0.0, metavar='MS', help='delivery in bursts on this grid (0)')
     parser.add_argument('--loss', type=float, default=0.0, metavar='PERCENT', help='packets lost by chance (0)')
-    parser.add_argument('--max-bitrate', type=int, default=12000, metavar='KBPS', help="the element's max-bitrate (12000)")
+    parser.add_argument('--max-bitrate', type=int, default=12000, metavar='KBPS', help='most that is adapted to (12000)')
+    parser.add_argument('--start-bitrate', type=int, default=1000, metavar='KBPS', help='what is adapted from (1000)')
     parser.add_argument('--scene', default='mixed', choices=['mixed', 'calm', 'medium', 'wild'], help='kind of pictures (mixed)')
     parser.add_argument('--properties', default='', metavar='TEXT', help='more properties of the element, as "target-delay=40"')
     parser.add_argument('--preset', default='', help="x264enc's speed-preset (superfast)")
@@ -311,7 +318,7 @@ def add_arguments(parser):
 def run_arguments(args):
     """The part of run()'s arguments that the command line gives."""
     return {'seconds': args.seconds, 'rtt_ms': args.rtt, 'queue': args.queue, 'grid_ms': args.grid, 'loss': args.loss,
-            'max_bitrate': args.max_bitrate, 'scene': args.scene, 'twcc': not args.no_twcc,
+            'max_bitrate': args.max_bitrate, 'start_bitrate': args.start_bitrate, 'scene': args.scene, 'twcc': not args.no_twcc,
             'default_rtcp': args.default_rtcp, 'properties': args.properties, 'preset': args.preset}
 
 
@@ -323,7 +330,7 @@ def main():
                         help='capacity over time, CSV or mahimahi (a made-up minute)')
     parser.add_argument('--output', default='out/quickstart', metavar='DIR', help='logs and summary.json (out/quickstart)')
     parser.add_argument('--fixed', type=controller_name, default='3000', metavar='KBPS', help='the fixed bitrate (3000)')
-    parser.add_argument('--controllers', metavar='A,B', help=f'these instead: "{ELEMENT}" and bitrates in kbit/s')
+    parser.add_argument('--controllers', metavar='A,B', help=f'these instead: "{ELEMENT}", bitrates in kbit/s, {", ".join(BASELINES)}')
     parser.add_argument('--serve', nargs='?', const='127.0.0.1:8080', metavar='ADDRESS:PORT',
                         help="show the element's run on a live page, the element before the fixed bitrate (127.0.0.1:8080)")
     add_arguments(parser)
