@@ -145,13 +145,15 @@ send_padding (StreamBaseline * b)
 {
   GstBuffer *buffer = gst_rtp_buffer_new_allocate (MLO_PADDING_BYTES, 0, 0);
   GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;
+  const guint8 number[2] = { 0 };       /* rtpsession writes the transport-wide number where there is room for it */
 
   gst_rtp_buffer_map (buffer, GST_MAP_WRITE, &rtp);
-  memset (gst_rtp_buffer_get_payload (&rtp), 0, MLO_PADDING_BYTES);
   gst_rtp_buffer_set_payload_type (&rtp, STREAM_PADDING_TYPE);
   gst_rtp_buffer_set_ssrc (&rtp, STREAM_PADDING_SSRC);
   gst_rtp_buffer_set_seq (&rtp, b->padding_seqnum++);
+  gst_rtp_buffer_add_extension_onebyte_header (&rtp, STREAM_TWCC_ID, number, sizeof number);
   gst_rtp_buffer_unmap (&rtp);
+  gst_buffer_memset (buffer, gst_buffer_get_size (buffer) - MLO_PADDING_BYTES, 0, MLO_PADDING_BYTES);
   gst_pad_chain (b->sink, buffer);
 }
 

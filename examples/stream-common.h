@@ -15,6 +15,7 @@ G_BEGIN_DECLS
 #define STREAM_PADDING_TYPE 97
 #define STREAM_PADDING_SSRC 0x70616464
 
+#define STREAM_TWCC_ID 1
 /* Transport-wide feedback needs the extension in the caps of both ends. */
 #define STREAM_TWCC_EXTMAP \
   "extmap-1=(string)http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"

@@ -322,6 +322,24 @@ def run_arguments(args):
             'default_rtcp': args.default_rtcp, 'properties': args.properties, 'preset': args.preset}
 
 
+def kept_run(args, output, controller, trace, **more):
+    """As run(), with the command line's settings; with args.resume a run that is there with the same is not repeated."""
+    settings = {**run_arguments(args), **more}
+    kept = os.path.join(output, 'settings.json')
+    result = os.path.join(output, 'result.json')
+    if args.resume and os.path.exists(result) and os.path.exists(kept):
+        with open(kept, encoding='utf-8') as f:
+            if json.load(f) == settings:
+                with open(result, encoding='utf-8') as g:
+                    return json.load(g)
+    if os.path.exists(kept):
+        os.unlink(kept)
+    figures = run(args.build, output, controller, trace, **settings)
+    with open(kept, 'w', encoding='utf-8') as f:
+        json.dump(settings, f)
+    return figures
+
+
 def main():
     parser = argparse.ArgumentParser(
         prog='examples/quickstart', description='Streams 720p60 game-like pictures through a link of changing capacity, '
