@@ -1,32 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Speed of the networks at the shipped shapes, one line each: name value unit. Best of several rounds, since on a
- * shared machine everything but the best is somebody else's work. An argument chooses the instruction set. */
+/* Speed of the networks, one line each: name value unit. Medians over many short pieces, since on a shared machine some
+ * of them are somebody else's.
+ *   bench-nn [KERNELS [SECONDS]]   the whole table, with SECONDS a line; KERNELS: an instruction set, or "best"
+ *   bench-nn --cold                loads both shipped models, answers once, prints how long main took */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench-helpers.h"
+#include "bench-limits.h"
+#include "mlo-bitrate-predictor.h"
+#include "mlo-quality-optimizer.h"
 #include "mlo-random.h"
 #include "nn-grad.h"
+#include "nn-packed.h"
 
-#define ROUNDS 7
-#define ROUND_S 0.12
+#define PIECE_US 150.0          /* of one measurement, where a call is shorter */
+#define PIECES 4000             /* at most */
+#define SECONDS 0.6             /* a line */
 #define STEPS 30
+#define EVICT_FLOATS (16u << 20)        /* 64 MiB: more than the caches hold */
 
 static const NnRecurrent predictor = {
   {10, 128, 2}, {3, {128, 64, 32, 1}, NN_OUTPUT_SIGMOID}
 };
 
 static const NnDense optimizer = { 4, {15, 128, 128, 64, 9}, NN_OUTPUT_LINEAR };
-
-static double
-now_s (void)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (double) t.tv_sec + (double) t.tv_nsec * 1e-9;
-}
 
 static float *
 random_floats (size_t n, double range, MloRandom * r)
@@ -42,25 +41,28 @@ typedef struct
 {
   int batch;
   float *w, *x, *y, *dy, *target, *state, *grad, *m, *v, *tape, *scratch;
+  void *packed;
   NnAdam adam;
 } Bench;
+
+static double seconds = SECONDS;
 
 static void
 bench_step (Bench * b)
 {
-  nn_recurrent_step (&predictor, b->w, b->x, b->state, b->state + 256, b->y, b->scratch);
+  nn_recurrent_packed_step (&predictor, b->packed, b->x, b->state, b->state + 256, b->y, b->scratch);
 }
 
 static void
 bench_window (Bench * b)
 {
-  nn_recurrent_window (&predictor, b->w, b->x, STEPS, b->y, b->scratch);
+  nn_recurrent_packed_window (&predictor, b->packed, b->x, STEPS, b->y, b->scratch);
 }
 
 static void
 bench_mlp (Bench * b)
 {
-  nn_dense_forward (&optimizer, b->w, b->x, 1, b->y, b->scratch);
+  nn_dense_packed_forward (&optimizer, b->packed, b->x, b->y, b->scratch);
 }
 
 static void
@@ -91,26 +93,52 @@ bench_dqn_training (Bench * b)
   nn_adam_update (&b->adam, n, b->w, b->grad, b->m, b->v);
 }
 
-/* Least time of one call, in seconds. */
+/* Median time of one call, in us. */
 static double
-best (void (*run) (Bench *), Bench * b)
+median (void (*run) (Bench *), Bench * b)
 {
-  double least = 1e9;
+  static double times[PIECES];
+  double start, spent = 0.0;
+  size_t n = 0;
+  int calls = 1;
 
   run (b);
-  for (int round = 0; round < ROUNDS; round++) {
-    double start = now_s (), end;
-    int calls = 0;
-
-    do {
+  start = bench_now_us ();
+  run (b);
+  calls = 1 + (int) (PIECE_US / (bench_now_us () - start));
+  while (n < PIECES && (n < 3 || spent < seconds * 1e6)) {
+    start = bench_now_us ();
+    for (int i = 0; i < calls; i++)
       run (b);
-      calls++;
-      end = now_s ();
-    } while (end - start < ROUND_S);
-    if ((end - start) / calls < least)
-      least = (end - start) / calls;
+    times[n] = bench_now_us () - start;
+    spent += times[n];
+    times[n++] /= calls;
   }
-  return least;
+  bench_sort (times, n);
+  return times[n / 2];
+}
+
+/* A step whose weights another program's data has driven out of every cache. */
+static double
+median_evicted (Bench * b)
+{
+  static double times[PIECES];
+  float *other = g_new0 (float, EVICT_FLOATS);
+  const double end = bench_now_us () + seconds * 1e6;
+  size_t n = 0;
+
+  while (n < PIECES && (n < 3 || bench_now_us () < end)) {
+    double start;
+
+    for (size_t i = 0; i < EVICT_FLOATS; i += 16)
+      other[i] += 1.0f;
+    start = bench_now_us ();
+    bench_step (b);
+    times[n++] = bench_now_us () - start;
+  }
+  g_free (other);
+  bench_sort (times, n);
+  return times[n / 2];
 }
 
 static Bench
@@ -139,46 +167,101 @@ bench_free (Bench * b)
 {
   float *all[] = { b->w, b->x, b->y, b->dy, b->target, b->state, b->grad, b->m, b->v, b->scratch, b->tape };
 
+  g_aligned_free (b->packed);
+
   for (size_t i = 0; i < G_N_ELEMENTS (all); i++)
     g_free (all[i]);
+}
+
+static void
+inference (NnWeights weights, const char *suffix, MloRandom * r)
+{
+  Bench b = bench_new (nn_recurrent_parameters (&predictor), STEPS * 10, 1,
+      nn_recurrent_packed_scratch (&predictor, STEPS), 0, 1, r);
+
+  b.packed = g_aligned_alloc (1, nn_recurrent_packed_size (&predictor, weights), NN_PACKED_ALIGNMENT);
+  nn_recurrent_pack (&predictor, b.w, weights, b.packed);
+  printf ("window%s_us %.1f us\n", suffix, median (bench_window, &b));
+  printf ("step%s_us %.2f us\n", suffix, median (bench_step, &b));
+  printf ("step_evict%s_us %.1f us\n", suffix, median_evicted (&b));
+  bench_free (&b);
+  b = bench_new (nn_dense_parameters (&optimizer), 15, 9, nn_dense_packed_scratch (&optimizer), 0, 1, r);
+  b.packed = g_aligned_alloc (1, nn_dense_packed_size (&optimizer, weights), NN_PACKED_ALIGNMENT);
+  nn_dense_pack (&optimizer, b.w, weights, b.packed);
+  printf ("mlp%s_us %.2f us\n", suffix, median (bench_mlp, &b));
+  bench_free (&b);
+}
+
+static void
+training (MloRandom * r)
+{
+  const size_t lstm_params = nn_recurrent_parameters (&predictor), dqn_params = nn_dense_parameters (&optimizer);
+  const int batches[] = { 32, 256 };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (batches); i++) {
+    size_t n = (size_t) batches[i];
+    Bench b = bench_new (dqn_params, n * 15, n * 9, nn_dense_forward_scratch (&optimizer, batches[i]),
+        nn_dense_tape (&optimizer, batches[i]), batches[i], r);
+
+    printf ("dqn%d_sps %.0f steps/s\n", batches[i], 1e6 / median (bench_dqn_training, &b));
+    bench_free (&b);
+  }
+  for (size_t i = 0; i < G_N_ELEMENTS (batches); i++) {
+    size_t n = (size_t) batches[i];
+    Bench b = bench_new (lstm_params, STEPS * n * 10, n, 0,
+        nn_recurrent_tape (&predictor, STEPS, batches[i], NN_LAST_STEP), batches[i], r);
+
+    printf ("lstm%d_sps %.0f sequences/s\n", batches[i], batches[i] * 1e6 / median (bench_lstm_training, &b));
+    bench_free (&b);
+  }
+}
+
+static int
+cold (void)
+{
+  const double start = bench_now_us ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MloBitratePredictor) p = mlo_bitrate_predictor_load (TEST_SOURCE "/models/bitrate_predictor.safetensors",
+      &error);
+  g_autoptr (MloQualityOptimizer) q = p ? mlo_quality_optimizer_load (TEST_SOURCE
+      "/models/quality_optimizer.safetensors", &error) : NULL;
+  g_autoptr (MloPredictorState) s = NULL;
+  float state[MLO_OPTIMIZER_FEATURES] = { 0 }, values[MLO_N_ACTIONS];
+  MloSample sample = { 0 };
+  double kbps = 0.0;
+
+  if (!q) {
+    fprintf (stderr, "bench-nn: %s\n", error->message);
+    return 1;
+  }
+  s = mlo_predictor_state_new (p);
+  for (int i = 0; i < STEPS; i++)
+    kbps = mlo_bitrate_predictor_step (p, s, &sample);
+  if (kbps < 0.0 || !mlo_quality_optimizer_values (q, state, values))
+    return 1;
+  printf ("cold_us %.0f us\n", bench_now_us () - start);
+  return 0;
 }
 
 int
 main (int argc, char **argv)
 {
-  const size_t lstm_params = nn_recurrent_parameters (&predictor), dqn_params = nn_dense_parameters (&optimizer);
-  const int batches[] = { 32, 256 };
   MloRandom r;
-  Bench b;
 
-  if (argc > 1 && nn_kernels_select (argv[1]) < 0) {
+  if (argc > 1 && strcmp (argv[1], "--cold") == 0)
+    return cold ();
+  if (argc > 1 && nn_kernels_select (strcmp (argv[1], "best") == 0 ? NULL : argv[1]) < 0) {
     fprintf (stderr, "bench-nn: kernels '%s' do not run here\n", argv[1]);
     return 1;
   }
+  if (argc > 2)
+    seconds = g_ascii_strtod (argv[2], NULL);
   mlo_random_seed (&r, 1);
   printf ("kernels %s name\n", nn_kernels_name ());
-  b = bench_new (lstm_params, STEPS * 10, 1, nn_recurrent_window_scratch (&predictor), 0, 1, &r);
-  printf ("step_us %.2f us\n", best (bench_step, &b) * 1e6);
-  printf ("window_us %.1f us\n", best (bench_window, &b) * 1e6);
-  bench_free (&b);
-  b = bench_new (dqn_params, 15, 9, nn_dense_forward_scratch (&optimizer, 1), 0, 1, &r);
-  printf ("mlp_us %.2f us\n", best (bench_mlp, &b) * 1e6);
-  bench_free (&b);
-  for (size_t i = 0; i < G_N_ELEMENTS (batches); i++) {
-    size_t n = (size_t) batches[i];
-
-    b = bench_new (dqn_params, n * 15, n * 9, nn_dense_forward_scratch (&optimizer, batches[i]),
-        nn_dense_tape (&optimizer, batches[i]), batches[i], &r);
-    printf ("dqn%d_sps %.0f steps/s\n", batches[i], 1.0 / best (bench_dqn_training, &b));
-    bench_free (&b);
-  }
-  for (size_t i = 0; i < G_N_ELEMENTS (batches); i++) {
-    size_t n = (size_t) batches[i];
-
-    b = bench_new (lstm_params, STEPS * n * 10, n, 0,
-        nn_recurrent_tape (&predictor, STEPS, batches[i], NN_LAST_STEP), batches[i], &r);
-    printf ("lstm%d_sps %.0f sequences/s\n", batches[i], batches[i] / best (bench_lstm_training, &b));
-    bench_free (&b);
-  }
+  inference (NN_WEIGHTS_F32, "", &r);
+  inference (NN_WEIGHTS_F16, "_f16", &r);
+  training (&r);
+  printf ("l2_read %.0f GB/s\n", bench_l2_read (nn_kernels_name ()));
+  printf ("fma_peak %.0f GFLOP/s\n", bench_fma_peak (nn_kernels_name ()));
   return 0;
 }

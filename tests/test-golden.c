@@ -54,6 +54,19 @@ assert_gradient (const char *group, const char *name, const float *got, gsize n,
   assert_vector (group, name, got, n, stride, 1e-5 * largest);
 }
 
+/* With @set in force, for which it lays the weights out. */
+static MloBitratePredictor *
+load_predictor (const char *set)
+{
+  g_autoptr (GError) error = NULL;
+  MloBitratePredictor *p;
+
+  g_assert_cmpint (nn_kernels_select (set), ==, 0);
+  p = mlo_bitrate_predictor_load (GOLDEN "predictor.safetensors", &error);
+  g_assert_no_error (error);
+  return p;
+}
+
 static void
 recurrent (const char *group, const NnRecurrent * net, const float *w, int batch, int steps, gsize stride)
 {
@@ -98,12 +111,9 @@ static void
 test_small (gconstpointer set)
 {
   const NnRecurrent net = { {10, 24, 1}, {3, {24, 64, 32, 1}, NN_OUTPUT_SIGMOID} };
-  g_autoptr (GError) error = NULL;
-  g_autoptr (MloBitratePredictor) p = mlo_bitrate_predictor_load (GOLDEN "predictor.safetensors", &error);
+  g_autoptr (MloBitratePredictor) p = load_predictor (set);
   gsize n;
 
-  g_assert_no_error (error);
-  g_assert_cmpint (nn_kernels_select (set), ==, 0);
   recurrent ("small", &net, mlo_bitrate_predictor_parameters (p, &n), 4, 12, 1);
 }
 
@@ -132,7 +142,7 @@ test_dense (gconstpointer set)
 {
   const NnDense net = { 4, {15, 128, 128, 64, 9}, NN_OUTPUT_LINEAR };
   g_autoptr (GError) error = NULL;
-  g_autoptr (MloQualityOptimizer) q = mlo_quality_optimizer_load (GOLDEN "optimizer.safetensors", &error);
+  g_autoptr (MloQualityOptimizer) q = NULL;
   const float *x = vector ("dqn", "x")->data;
   g_autofree float *tape = g_new (float, nn_dense_tape (&net, 40));
   g_autofree float *scratch = g_new (float, nn_dense_forward_scratch (&net, 40));
@@ -140,14 +150,15 @@ test_dense (gconstpointer set)
   float *w, y[40 * 9], dy[40 * 9], loss;
   gsize n;
 
-  g_assert_no_error (error);
   g_assert_cmpint (nn_kernels_select (set), ==, 0);
+  q = mlo_quality_optimizer_load (GOLDEN "optimizer.safetensors", &error);
+  g_assert_no_error (error);
+  for (int b = 0; b < 40; b++)
+    g_assert_true (mlo_quality_optimizer_values (q, x + b * 15, y + b * 9));
+  assert_vector ("dqn", "y", y, 40 * 9, 1, 1e-5);
   w = mlo_quality_optimizer_parameters (q, &n);
   grad = g_new0 (float, n);
   nn_dense_forward (&net, w, x, 40, y, scratch);
-  assert_vector ("dqn", "y", y, 40 * 9, 1, 1e-5);
-  for (int b = 0; b < 40; b++)
-    g_assert_true (mlo_quality_optimizer_values (q, x + b * 15, y + b * 9));
   assert_vector ("dqn", "y", y, 40 * 9, 1, 1e-5);
   nn_dense_forward_tape (&net, w, 40, x, y, tape);
   assert_vector ("dqn", "y", y, 40 * 9, 1, 1e-5);
@@ -194,15 +205,12 @@ test_ticks (gconstpointer set)
   const MloField fields[] = { MLO_FIELD_LATENCY, MLO_FIELD_JITTER, MLO_FIELD_PACKET_LOSS, MLO_FIELD_BANDWIDTH,
     MLO_FIELD_COMPLEXITY, MLO_FIELD_BITRATE
   };
-  g_autoptr (GError) error = NULL;
-  g_autoptr (MloBitratePredictor) p = mlo_bitrate_predictor_load (GOLDEN "predictor.safetensors", &error);
+  g_autoptr (MloBitratePredictor) p = load_predictor (set);
   g_autoptr (MloPredictorState) s = NULL;
   const MloTensor *samples = vector ("ticks", "samples");
   g_autofree float *rates = g_new (float, samples->dims[0]);
 
-  g_assert_no_error (error);
   g_assert_cmpint (mlo_bitrate_predictor_config (p)->form, ==, MLO_FORM_WINDOW);
-  g_assert_cmpint (nn_kernels_select (set), ==, 0);
   s = mlo_predictor_state_new (p);
   for (int pass = 0; pass < 2; pass++) {
     for (gsize t = 0; t < samples->dims[0]; t++) {

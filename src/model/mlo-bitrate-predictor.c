@@ -6,6 +6,7 @@
 
 #include "mlo-error.h"
 #include "mlo-model-file.h"
+#include "nn-packed.h"
 
 #define KIND "bitrate_predictor"
 
@@ -14,7 +15,9 @@ struct _MloBitratePredictor
   MloPredictorConfig config;
   NnRecurrent net;
   gsize n_params;
+  /* One of the two: parameters that may be changed, or what is made of them for use. */
   float *params;                /* (n_params) */
+  void *packed;
 };
 
 struct _MloPredictorState
@@ -88,7 +91,25 @@ mlo_bitrate_predictor_free (MloBitratePredictor * p)
   if (!p)
     return;
   g_free (p->params);
+  g_aligned_free (p->packed);
   g_free (p);
+}
+
+static void
+pack (MloBitratePredictor * p, NnWeights weights)
+{
+  p->packed = g_aligned_alloc (1, nn_recurrent_packed_size (&p->net, weights), NN_PACKED_ALIGNMENT);
+  nn_recurrent_pack (&p->net, p->params, weights, p->packed);
+  g_clear_pointer (&p->params, g_free);
+}
+
+void
+mlo_bitrate_predictor_copy_parameters (const MloBitratePredictor * p, float *to)
+{
+  if (p->packed)
+    nn_recurrent_unpack (&p->net, p->packed, to);
+  else
+    memcpy (to, p->params, p->n_params * sizeof *to);
 }
 
 /* Hidden width and layers, from the names and shapes that are there. */
@@ -153,9 +174,9 @@ lstm_tensor (const NnLstm * n, int layer, guint k, char **name, int *rows, int *
       lstm_tensors[k].tensor == NN_LSTM_WEIGHT_HH ? n->hidden : 0;
 }
 
-/* (transfer full) */
+/* (transfer full) @params: (p->n_params) */
 static MloTensorFile *
-to_file (const MloBitratePredictor * p, const char *training)
+to_file (const MloBitratePredictor * p, const float *params, const char *training)
 {
   MloTensorFile *f = mlo_tensorfile_new ();
 
@@ -170,9 +191,9 @@ to_file (const MloBitratePredictor * p, const char *training)
       int rows, columns;
 
       lstm_tensor (&p->net.lstm, l, k, &name, &rows, &columns);
-      mlo_model_add (f, name, rows, columns, p->params + nn_lstm_offset (&p->net.lstm, l, lstm_tensors[k].tensor));
+      mlo_model_add (f, name, rows, columns, params + nn_lstm_offset (&p->net.lstm, l, lstm_tensors[k].tensor));
     }
-  mlo_model_add_dense (f, "fc.", head_positions, &p->net.head, p->params + nn_lstm_parameters (&p->net.lstm));
+  mlo_model_add_dense (f, "fc.", head_positions, &p->net.head, params + nn_lstm_parameters (&p->net.lstm));
   return f;
 }
 
@@ -196,11 +217,12 @@ mlo_bitrate_predictor_from_tensors (const char *path, const MloTensorFile * f, G
               p->params + nn_lstm_offset (&p->net.lstm, l, lstm_tensors[k].tensor), error))
         return NULL;
     }
-  own = to_file (p, NULL);
+  own = to_file (p, p->params, NULL);
   if (!mlo_model_bind_dense (path, f, "fc.", head_positions, &p->net.head,
           p->params + nn_lstm_parameters (&p->net.lstm), error)
       || !mlo_model_check_names (path, f, own, error))
     return NULL;
+  pack (p, NN_WEIGHTS_F32);
   return g_steal_pointer (&p);
 }
 
@@ -216,14 +238,16 @@ gboolean
 mlo_bitrate_predictor_save (const MloBitratePredictor * p, const char *path, const char *training, GError ** error)
 {
   g_autoptr (MloTensorFile) f = NULL;
+  g_autofree float *params = g_new (float, p->n_params);
 
+  mlo_bitrate_predictor_copy_parameters (p, params);
   for (gsize i = 0; i < p->n_params; i++)
-    if (!isfinite (p->params[i])) {
+    if (!isfinite (params[i])) {
       g_set_error (error, MLO_ERROR, MLO_ERROR_NOT_FINITE, "%s: not written: parameter %" G_GSIZE_FORMAT
           " is not finite", path, i);
       return FALSE;
     }
-  f = to_file (p, training);
+  f = to_file (p, params, training);
   return mlo_tensorfile_save (f, path, error);
 }
 
@@ -237,6 +261,11 @@ float *
 mlo_bitrate_predictor_parameters (MloBitratePredictor * p, gsize * count)
 {
   *count = p->n_params;
+  if (p->packed) {
+    p->params = g_new (float, p->n_params);
+    nn_recurrent_unpack (&p->net, p->packed, p->params);
+    g_aligned_free (g_steal_pointer (&p->packed));
+  }
   return p->params;
 }
 
@@ -248,7 +277,8 @@ mlo_predictor_state_new (const MloBitratePredictor * p)
   s->n_state = (gsize) p->net.lstm.layers * (gsize) p->net.lstm.hidden;
   s->h = g_new0 (float, 2 * s->n_state);
   s->c = s->h + s->n_state;
-  s->scratch = g_new0 (float, nn_recurrent_window_scratch (&p->net));
+  s->scratch = g_new0 (float, MAX (nn_recurrent_window_scratch (&p->net), nn_recurrent_packed_scratch (&p->net,
+              p->config.form == MLO_FORM_STREAM ? 1 : MLO_FEATURE_WINDOW)));
   return s;
 }
 
@@ -280,12 +310,18 @@ mlo_bitrate_predictor_step (const MloBitratePredictor * p, MloPredictorState * s
   mlo_feature_history_push (&s->history, sample);
   if (config->form == MLO_FORM_STREAM) {
     mlo_features_predictor (&config->scaling, &s->history, s->rows[0]);
-    nn_recurrent_step (&p->net, p->params, s->rows[0], s->h, s->c, &y, s->scratch);
+    if (p->packed)
+      nn_recurrent_packed_step (&p->net, p->packed, s->rows[0], s->h, s->c, &y, s->scratch);
+    else
+      nn_recurrent_step (&p->net, p->params, s->rows[0], s->h, s->c, &y, s->scratch);
   } else {
     guint n = mlo_features_predictor_window (&config->scaling, &s->history, s->rows[0]);
 
     s->newest = n - 1;
-    nn_recurrent_window (&p->net, p->params, s->rows[0], (int) n, &y, s->scratch);
+    if (p->packed)
+      nn_recurrent_packed_window (&p->net, p->packed, s->rows[0], (int) n, &y, s->scratch);
+    else
+      nn_recurrent_window (&p->net, p->params, s->rows[0], (int) n, &y, s->scratch);
   }
   if (!isfinite (y)) {
     mlo_predictor_state_reset (s);

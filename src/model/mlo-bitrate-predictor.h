@@ -46,8 +46,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloBitratePredictor, mlo_bitrate_predictor_free)
 
 const MloPredictorConfig *mlo_bitrate_predictor_config (const MloBitratePredictor * p);
 
-/* All parameters as one flat block in the order of nn-kernels.h, for the optimiser. */
+/* All parameters as one flat block in the order of nn-kernels.h, for the optimiser; owned by @p, which from then on
+ * computes from it (a loaded predictor had laid its weights out for the processor and is faster). Not while another
+ * thread uses @p. */
 float *mlo_bitrate_predictor_parameters (MloBitratePredictor * p, gsize * count);
+/* The same numbers in a block of the caller's, as many as the other counts. */
+void mlo_bitrate_predictor_copy_parameters (const MloBitratePredictor * p, float *to);
 
 MloPredictorState *mlo_predictor_state_new (const MloBitratePredictor * p);
 void mlo_predictor_state_free (MloPredictorState * s);

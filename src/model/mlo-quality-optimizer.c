@@ -2,9 +2,11 @@
 #include "mlo-quality-optimizer.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "mlo-error.h"
 #include "mlo-model-file.h"
+#include "nn-packed.h"
 
 #define KIND "quality_optimizer"
 
@@ -12,7 +14,9 @@ struct _MloQualityOptimizer
 {
   MloOptimizerConfig config;
   gsize n_params;
+  /* One of the two: parameters that may be changed, or what is made of them for use. */
   float *params;                /* (n_params) */
+  void *packed;
 };
 
 static const NnDense net = { 4, {MLO_OPTIMIZER_FEATURES, 128, 128, 64, MLO_N_ACTIONS}, NN_OUTPUT_LINEAR };
@@ -51,18 +55,36 @@ mlo_quality_optimizer_free (MloQualityOptimizer * q)
   if (!q)
     return;
   g_free (q->params);
+  g_aligned_free (q->packed);
   g_free (q);
 }
 
-/* (transfer full) */
+static void
+pack (MloQualityOptimizer * q, NnWeights weights)
+{
+  q->packed = g_aligned_alloc (1, nn_dense_packed_size (&net, weights), NN_PACKED_ALIGNMENT);
+  nn_dense_pack (&net, q->params, weights, q->packed);
+  g_clear_pointer (&q->params, g_free);
+}
+
+void
+mlo_quality_optimizer_copy_parameters (const MloQualityOptimizer * q, float *to)
+{
+  if (q->packed)
+    nn_dense_unpack (&net, q->packed, to);
+  else
+    memcpy (to, q->params, q->n_params * sizeof *to);
+}
+
+/* (transfer full) @params: (q->n_params) */
 static MloTensorFile *
-to_file (const MloQualityOptimizer * q, const char *training)
+to_file (const MloQualityOptimizer * q, const float *params, const char *training)
 {
   MloTensorFile *f = mlo_tensorfile_new ();
 
   mlo_model_write_metadata (f, KIND, &q->config.scaling, training);
   mlo_model_write_number (f, "margin", q->config.margin);
-  mlo_model_add_dense (f, "", positions, &net, q->params);
+  mlo_model_add_dense (f, "", positions, &net, params);
   return f;
 }
 
@@ -77,10 +99,11 @@ mlo_quality_optimizer_from_tensors (const char *path, const MloTensorFile * f, G
       || !mlo_model_read_number (path, f, "margin", 0.0, 0.0, MAX_MARGIN, &config.margin, error))
     return NULL;
   q = allocate (&config);
-  own = to_file (q, NULL);
+  own = to_file (q, q->params, NULL);
   if (!mlo_model_bind_dense (path, f, "", positions, &net, q->params, error)
       || !mlo_model_check_names (path, f, own, error))
     return NULL;
+  pack (q, NN_WEIGHTS_F32);
   return g_steal_pointer (&q);
 }
 
@@ -96,14 +119,16 @@ gboolean
 mlo_quality_optimizer_save (const MloQualityOptimizer * q, const char *path, const char *training, GError ** error)
 {
   g_autoptr (MloTensorFile) f = NULL;
+  g_autofree float *params = g_new (float, q->n_params);
 
+  mlo_quality_optimizer_copy_parameters (q, params);
   for (gsize i = 0; i < q->n_params; i++)
-    if (!isfinite (q->params[i])) {
+    if (!isfinite (params[i])) {
       g_set_error (error, MLO_ERROR, MLO_ERROR_NOT_FINITE, "%s: not written: parameter %" G_GSIZE_FORMAT
           " is not finite", path, i);
       return FALSE;
     }
-  f = to_file (q, training);
+  f = to_file (q, params, training);
   return mlo_tensorfile_save (f, path, error);
 }
 
@@ -123,6 +148,11 @@ float *
 mlo_quality_optimizer_parameters (MloQualityOptimizer * q, gsize * count)
 {
   *count = q->n_params;
+  if (q->packed) {
+    q->params = g_new (float, q->n_params);
+    nn_dense_unpack (&net, q->packed, q->params);
+    g_aligned_free (g_steal_pointer (&q->packed));
+  }
   return q->params;
 }
 
@@ -133,7 +163,10 @@ mlo_quality_optimizer_values (const MloQualityOptimizer * q, const float state[M
   float scratch[SCRATCH];
   gboolean finite = TRUE;
 
-  nn_dense_forward (&net, q->params, state, 1, values, scratch);
+  if (q->packed)
+    nn_dense_packed_forward (&net, q->packed, state, values, scratch);
+  else
+    nn_dense_forward (&net, q->params, state, 1, values, scratch);
   for (int a = 0; a < MLO_N_ACTIONS; a++)
     finite = finite && isfinite (values[a]);
   return finite;

@@ -31,7 +31,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloQualityOptimizer, mlo_quality_optimizer_free)
 
 const MloOptimizerConfig *mlo_quality_optimizer_config (const MloQualityOptimizer * q);
 void mlo_quality_optimizer_set_margin (MloQualityOptimizer * q, double margin);
+/* As of a predictor: see mlo-bitrate-predictor.h. */
 float *mlo_quality_optimizer_parameters (MloQualityOptimizer * q, gsize * count);
+void mlo_quality_optimizer_copy_parameters (const MloQualityOptimizer * q, float *to);
 
 /* Q values of a state. FALSE where one is not finite. RT safe. */
 gboolean mlo_quality_optimizer_values (const MloQualityOptimizer * q, const float state[MLO_OPTIMIZER_FEATURES],

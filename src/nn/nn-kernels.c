@@ -2,6 +2,9 @@
 #include "nn-kernels.h"
 
 #include <string.h>
+#ifdef NN_HAVE_X86_OPS
+#include <cpuid.h>
+#endif
 
 #include "nn-ops.h"
 
@@ -10,6 +13,17 @@
 
 static const NnOps *current;
 
+#ifdef NN_HAVE_X86_OPS
+/* Not every compiler's __builtin_cpu_supports knows it. */
+static int
+has_f16c (void)
+{
+  unsigned a, b, c, d;
+
+  return __get_cpuid (1, &a, &b, &c, &d) && c & bit_F16C;
+}
+#endif
+
 static int
 runs_here (const NnOps * ops)
 {
@@ -17,9 +31,9 @@ runs_here (const NnOps * ops)
   if (ops == &nn_ops_avx512)
     return __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512dq")
         && __builtin_cpu_supports ("avx512vl") && __builtin_cpu_supports ("avx512bw")
-        && __builtin_cpu_supports ("fma");
+        && __builtin_cpu_supports ("fma") && has_f16c ();
   if (ops == &nn_ops_avx2)
-    return __builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma");
+    return __builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma") && has_f16c ();
 #endif
   return ops != NULL;
 }

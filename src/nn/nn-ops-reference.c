@@ -3,6 +3,9 @@
 #include "nn-ops.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "nn-half.h"
 
 static void
 matvec (int rows, int cols, const float *w, const float *x, float *y)
@@ -15,6 +18,39 @@ matvec (int rows, int cols, const float *w, const float *x, float *y)
     y[r] += sum;
   }
 }
+
+static void
+pack_rows (int rows, int cols, const float *w, void *packed)
+{
+  memcpy (packed, w, (size_t) rows * (size_t) cols * sizeof *w);
+}
+
+static void
+pack_half (int rows, int cols, const float *w, void *packed)
+{
+  float *to = packed;
+
+  for (size_t i = 0; i < (size_t) rows * (size_t) cols; i++)
+    to[i] = nn_half_to_float (nn_half_from_float (w[i]));
+}
+
+static void
+unpack_rows (int rows, int cols, const void *packed, float *w)
+{
+  memcpy (w, packed, (size_t) rows * (size_t) cols * sizeof *w);
+}
+
+static void
+product (int rows, int cols, const void *packed, int n, const float *x, float *y)
+{
+  for (int s = 0; s < n; s++)
+    matvec (rows, cols, packed, x + (size_t) s * (size_t) cols, y + (size_t) s * (size_t) rows);
+}
+
+static const NnRows rows_ops[NN_N_WEIGHTS] = {
+  [NN_WEIGHTS_F32] = {sizeof (float), pack_rows, unpack_rows, product},
+  [NN_WEIGHTS_F16] = {sizeof (float), pack_half, unpack_rows, product},
+};
 
 static void
 pack (int k, int n, const float *b, size_t row, size_t column, float *packed)
@@ -121,5 +157,5 @@ adam (size_t n, float *w, const float *g, float *m, float *v, float decay, float
 }
 
 const NnOps nn_ops_reference = {
-  "reference", matvec, pack, gemm, gemm_tn, cell, cell_grad, sigmoid, adam
+  "reference", matvec, rows_ops, pack, gemm, gemm_tn, cell, cell_grad, sigmoid, adam
 };

@@ -1,71 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The loops with the compiler's vector types. This file is compiled once for each instruction set, with NN_OPS = the
- * name of the table it defines, NN_OPS_NAME, NN_LANES = floats in a vector, NN_ROWS = rows of a tile: a tile is
- * NN_ROWS x 2 vectors, which all stay in registers.
+ * Matrix by matrix, the cell and the optimiser with the compiler's vector types (nn-vector.h). NN_ROWS = rows of a
+ * tile: a tile is NN_ROWS x 2 vectors, which all stay in registers.
  */
-#include "nn-ops.h"
-
-#include <string.h>
-
-#if defined(__clang__)
-#define UNROLL _Pragma ("unroll")
-#else
-#define UNROLL _Pragma ("GCC unroll 32")
-#endif
-#define INLINE static inline __attribute__ ((always_inline))
+#include "nn-vector.h"
 
 #define TILE (2 * NN_LANES)
-
-typedef float vf __attribute__((vector_size (4 * NN_LANES)));
-typedef int vi __attribute__((vector_size (4 * NN_LANES)));
-typedef float vf_any __attribute__((vector_size (4 * NN_LANES), aligned (4), may_alias));
-
-INLINE vf
-load (const float *p)
-{
-  return *(const vf_any *) p;
-}
-
-INLINE void
-store (float *p, vf v)
-{
-  *(vf_any *) p = v;
-}
-
-/* A scalar minus a vector of zeros is one broadcast in every compiler (and x - 0 is x, -0 included). */
-INLINE vf
-splat (float x)
-{
-  const vf zero = { 0.0f };
-
-  return x - zero;
-}
-
-/* The first @n lanes, 0 in the others. */
-INLINE vf
-load_part (const float *p, int n)
-{
-  float t[NN_LANES] = { 0 };
-
-  memcpy (t, p, (size_t) n * sizeof *p);
-  return load (t);
-}
-
-INLINE void
-store_part (float *p, vf v, int n)
-{
-  float t[NN_LANES];
-
-  store (t, v);
-  memcpy (p, t, (size_t) n * sizeof *p);
-}
-
-INLINE vf
-choose (vi mask, vf a, vf b)
-{
-  return (vf) (((vi) a & mask) | ((vi) b & ~mask));
-}
 
 /* e^x, relative error below 2e-7: x = n ln 2 + r, polynomial in r (coefficients of Cephes' expf, S. Moshier), times
  * 2^n. NaN stays NaN. */
@@ -114,111 +54,6 @@ v_tanh (vf x)
   p = p * (s * x) + x;
   q = splat (1.0f) - splat (2.0f) / (v_exp (x + x) + splat (1.0f));
   return choose (small, p, q);
-}
-
-#if NN_LANES >= 8
-
-typedef float v8 __attribute__((vector_size (32)));
-typedef float v8_any __attribute__((vector_size (32), aligned (4), may_alias));
-
-INLINE v8
-fold8 (vf v)
-{
-#if NN_LANES == 16
-  return __builtin_shufflevector (v, v, 0, 1, 2, 3, 4, 5, 6, 7)
-      + __builtin_shufflevector (v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-#else
-  return v;
-#endif
-}
-
-/* Adds the sums of eight vectors' lanes to y[0..7]. */
-INLINE void
-add_sums (vf * a, float *y)
-{
-  v8 s[4], t[2];
-
-  UNROLL for (int i = 0; i < 4; i++) {
-    v8 p = fold8 (a[2 * i]), q = fold8 (a[2 * i + 1]);
-
-    /* per 128 bits: p0+p2 p1+p3 q0+q2 q1+q3 */
-    s[i] = __builtin_shufflevector (p, q, 0, 1, 8, 9, 4, 5, 12, 13)
-        + __builtin_shufflevector (p, q, 2, 3, 10, 11, 6, 7, 14, 15);
-  }
-  UNROLL for (int i = 0; i < 2; i++)
-    t[i] = __builtin_shufflevector (s[2 * i], s[2 * i + 1], 0, 2, 8, 10, 4, 6, 12, 14)
-        + __builtin_shufflevector (s[2 * i], s[2 * i + 1], 1, 3, 9, 11, 5, 7, 13, 15);
-  *(v8_any *) y = *(const v8_any *) y + (__builtin_shufflevector (t[0], t[1], 0, 1, 2, 3, 8, 9, 10, 11)
-      + __builtin_shufflevector (t[0], t[1], 4, 5, 6, 7, 12, 13, 14, 15));
-}
-
-#else
-
-INLINE void
-add_sums (vf * a, float *y)
-{
-  for (int i = 0; i < 8; i++)
-    y[i] += (a[i][0] + a[i][1]) + (a[i][2] + a[i][3]);
-}
-
-#endif
-
-/* Ones in the first @n lanes. */
-INLINE vi
-mask_part (int n)
-{
-  int t[NN_LANES] = { 0 };
-  vi v;
-
-  for (int i = 0; i < n; i++)
-    t[i] = -1;
-  memcpy (&v, t, sizeof v);
-  return v;
-}
-
-static void
-matvec (int rows, int cols, const float *w, const float *x, float *y)
-{
-  const size_t ld = (size_t) cols;
-  const float *end = w + (size_t) rows * ld;
-  const int whole = cols / NN_LANES * NN_LANES, rest = cols - whole;
-  const vf x_rest = load_part (x + whole, rest);
-  const vi mask = mask_part (rest);
-  int r = 0;
-
-  for (; r + 8 <= rows; r += 8, w += 8 * ld) {
-    vf acc[8];
-
-    UNROLL for (int i = 0; i < 8; i++)
-      acc[i] = splat (0.0f);
-    for (int j = 0; j < whole; j += NN_LANES) {
-      vf v = load (x + j);
-
-      UNROLL for (int i = 0; i < 8; i++)
-        acc[i] += load (w + (size_t) i * ld + j) * v;
-    }
-    /* What a row's last vector reads of the next row is masked out; only the matrix's end needs care. */
-    if (rest && end - (w + 7 * ld + whole) >= NN_LANES) {
-      UNROLL for (int i = 0; i < 8; i++)
-        acc[i] += (vf) ((vi) load (w + (size_t) i * ld + whole) & mask) * x_rest;
-    } else if (rest) {
-      for (int i = 0; i < 8; i++)
-        acc[i] += load_part (w + (size_t) i * ld + whole, rest) * x_rest;
-    }
-    add_sums (acc, y + r);
-  }
-  for (; r < rows; r++, w += ld) {
-    vf acc = splat (0.0f);
-    float sum = 0.0f;
-
-    for (int j = 0; j < whole; j += NN_LANES)
-      acc += load (w + j) * load (x + j);
-    if (rest)
-      acc += load_part (w + whole, rest) * x_rest;
-    for (int i = 0; i < NN_LANES; i++)
-      sum += acc[i];
-    y[r] += sum;
-  }
 }
 
 /* to (8 rows, @to_row apart) = the transpose of from (8 rows, @from_row apart) */
@@ -523,5 +358,5 @@ adam (size_t n, float *w, const float *g, float *m, float *v, float decay, float
 }
 
 const NnOps NN_OPS = {
-  NN_OPS_NAME, matvec, pack, gemm, gemm_tn, cell, cell_grad, sigmoid, adam
+  NN_OPS_NAME, NN_NAME (matvec), NN_NAME (rows), pack, gemm, gemm_tn, cell, cell_grad, sigmoid, adam
 };

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "nn-packed.h"
+
 /*
  * Private to src/nn: the few loops in which all the time goes, one set for each instruction set. Matrices are
  * row-major.
@@ -21,11 +23,25 @@ typedef enum
   NN_BIAS,                      /* C = A B + bias in each row */
 } NnGemmMode;
 
+/* A matrix laid out for products with vectors, for one way of storing its numbers. */
+typedef struct
+{
+  size_t bytes;                 /* of one number */
+  /* @w: (rows, cols); @packed: rows * (cols rounded up to NN_PADDING) numbers */
+  void (*pack) (int rows, int cols, const float *w, void *packed);
+  void (*unpack) (int rows, int cols, const void *packed, float *w);
+  /* y += W x for each of @n vectors. @x: (n, cols), @y: (n, rows). The same bits as from NnOps.matvec (f32). */
+  void (*product) (int rows, int cols, const void *packed, int n, const float *x, float *y);
+} NnRows;
+
+#define NN_PADDING 16
+
 typedef struct
 {
   const char *name;
   /* y += W x; @w: (rows, cols) */
   void (*matvec) (int rows, int cols, const float *w, const float *x, float *y);
+  const NnRows *rows;           /* by NnWeights */
   /* Lays the matrix B (k, n) out for gemm; its element (i, j) is b[i * row + j * column], one of the strides being 1.
    * @packed: nn_packed_size (k, n) floats. */
   void (*pack) (int k, int n, const float *b, size_t row, size_t column, float *packed);

@@ -122,10 +122,8 @@ copy_predictor (const MloBitratePredictor * from)
   MloRandom random = { {1, 2, 3, 4} };
   MloBitratePredictor *p = mlo_bitrate_predictor_new (mlo_bitrate_predictor_config (from), &random);
   gsize n;
-  float *to = mlo_bitrate_predictor_parameters (p, &n);
 
-  /* const in name only: the parameters are read */
-  memcpy (to, mlo_bitrate_predictor_parameters ((MloBitratePredictor *) from, &n), n * sizeof (float));
+  mlo_bitrate_predictor_copy_parameters (from, mlo_bitrate_predictor_parameters (p, &n));
   return p;
 }
 
@@ -135,9 +133,8 @@ copy_optimizer (const MloQualityOptimizer * from)
   MloRandom random = { {1, 2, 3, 4} };
   MloQualityOptimizer *q = mlo_quality_optimizer_new (mlo_quality_optimizer_config (from), &random);
   gsize n;
-  float *to = mlo_quality_optimizer_parameters (q, &n);
 
-  memcpy (to, mlo_quality_optimizer_parameters ((MloQualityOptimizer *) from, &n), n * sizeof (float));
+  mlo_quality_optimizer_copy_parameters (from, mlo_quality_optimizer_parameters (q, &n));
   return q;
 }
 

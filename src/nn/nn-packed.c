@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A packed block: the header; for each LSTM layer b_ih + b_hh (4H), W_ih, W_hh; for each dense layer its bias and W;
+ * then, for unpacking alone, the LSTM's biases. Each part begins at a multiple of the alignment.
+ */
+#include "nn-packed.h"
+
+#include <string.h>
+
+#include "nn-ops.h"
+
+typedef struct
+{
+  const NnOps *ops;
+  NnWeights weights;
+} Header;
+
+static size_t
+aligned (size_t bytes)
+{
+  return (bytes + NN_PACKED_ALIGNMENT - 1) / NN_PACKED_ALIGNMENT * NN_PACKED_ALIGNMENT;
+}
+
+/* Where the next part stands; the parts are met in the order above. */
+typedef struct
+{
+  const NnRows *rows;
+  size_t at;
+} Cursor;
+
+static Cursor
+cursor (const NnOps * ops, NnWeights weights)
+{
+  return (Cursor) {
+  &ops->rows[weights], aligned (sizeof (Header))};
+}
+
+static Cursor
+cursor_of (const void *packed)
+{
+  const Header *header = packed;
+
+  return cursor (header->ops, header->weights);
+}
+
+static size_t
+pass_matrix (Cursor * c, int rows, int cols)
+{
+  size_t here = c->at, padded = ((size_t) cols + NN_PADDING - 1) / NN_PADDING * NN_PADDING;
+
+  c->at += aligned ((size_t) rows * padded * c->rows->bytes);
+  return here;
+}
+
+static size_t
+pass_vector (Cursor * c, int n)
+{
+  size_t here = c->at;
+
+  c->at += aligned ((size_t) n * sizeof (float));
+  return here;
+}
+
+static int
+layer_input (const NnLstm * n, int layer)
+{
+  return layer ? n->hidden : n->input;
+}
+
+static void
+pass_dense (const NnDense * n, Cursor * c)
+{
+  for (int l = 0; l < n->layers; l++) {
+    pass_vector (c, n->size[l + 1]);
+    pass_matrix (c, n->size[l + 1], n->size[l]);
+  }
+}
+
+static void
+pass_lstm (const NnLstm * n, Cursor * c)
+{
+  for (int l = 0; l < n->layers; l++) {
+    pass_vector (c, 4 * n->hidden);
+    pass_matrix (c, 4 * n->hidden, layer_input (n, l));
+    pass_matrix (c, 4 * n->hidden, n->hidden);
+  }
+}
+
+size_t
+nn_recurrent_packed_size (const NnRecurrent * n, NnWeights weights)
+{
+  Cursor c = cursor (nn_ops (), weights);
+
+  pass_lstm (&n->lstm, &c);
+  pass_dense (&n->head, &c);
+  for (int l = 0; l < n->lstm.layers; l++)
+    pass_vector (&c, 8 * n->lstm.hidden);
+  return c.at;
+}
+
+size_t
+nn_dense_packed_size (const NnDense * n, NnWeights weights)
+{
+  Cursor c = cursor (nn_ops (), weights);
+
+  pass_dense (n, &c);
+  return c.at;
+}
+
+static Cursor
+start (NnWeights weights, void *packed)
+{
+  Header header = { nn_ops (), weights };
+
+  memset (packed, 0, aligned (sizeof header));
+  memcpy (packed, &header, sizeof header);
+  return cursor (header.ops, weights);
+}
+
+static void
+pack_dense (const NnDense * n, const float *params, Cursor * c, char *to)
+{
+  for (int l = 0; l < n->layers; l++) {
+    const int in = n->size[l], out = n->size[l + 1];
+
+    memcpy (to + pass_vector (c, out), params + nn_dense_bias_offset (n, l), (size_t) out * sizeof (float));
+    c->rows->pack (out, in, params + nn_dense_weight_offset (n, l), to + pass_matrix (c, out, in));
+  }
+}
+
+void
+nn_recurrent_pack (const NnRecurrent * n, const float *params, NnWeights weights, void *packed)
+{
+  const NnLstm *lstm = &n->lstm;
+  const int gates = 4 * lstm->hidden;
+  Cursor c = start (weights, packed);
+  char *to = packed;
+
+  for (int l = 0; l < lstm->layers; l++) {
+    const float *b_ih = params + nn_lstm_offset (lstm, l, NN_LSTM_BIAS_IH);
+    const float *b_hh = params + nn_lstm_offset (lstm, l, NN_LSTM_BIAS_HH);
+    const int in = layer_input (lstm, l);
+    float *bias = (float *) (to + pass_vector (&c, gates));
+
+    for (int i = 0; i < gates; i++)
+      bias[i] = b_ih[i] + b_hh[i];
+    c.rows->pack (gates, in, params + nn_lstm_offset (lstm, l, NN_LSTM_WEIGHT_IH), to + pass_matrix (&c, gates, in));
+    c.rows->pack (gates, lstm->hidden, params + nn_lstm_offset (lstm, l, NN_LSTM_WEIGHT_HH),
+        to + pass_matrix (&c, gates, lstm->hidden));
+  }
+  pack_dense (&n->head, params + nn_lstm_parameters (lstm), &c, to);
+  for (int l = 0; l < lstm->layers; l++)
+    memcpy (to + pass_vector (&c, 2 * gates), params + nn_lstm_offset (lstm, l, NN_LSTM_BIAS_IH),
+        2 * (size_t) gates * sizeof *params);
+}
+
+void
+nn_dense_pack (const NnDense * n, const float *params, NnWeights weights, void *packed)
+{
+  Cursor c = start (weights, packed);
+
+  pack_dense (n, params, &c, packed);
+}
+
+static void
+unpack_dense (const NnDense * n, const char *from, Cursor * c, float *params)
+{
+  for (int l = 0; l < n->layers; l++) {
+    const int in = n->size[l], out = n->size[l + 1];
+
+    memcpy (params + nn_dense_bias_offset (n, l), from + pass_vector (c, out), (size_t) out * sizeof *params);
+    c->rows->unpack (out, in, from + pass_matrix (c, out, in), params + nn_dense_weight_offset (n, l));
+  }
+}
+
+void
+nn_recurrent_unpack (const NnRecurrent * n, const void *packed, float *params)
+{
+  const NnLstm *lstm = &n->lstm;
+  const int gates = 4 * lstm->hidden;
+  const char *from = packed;
+  Cursor c = cursor_of (packed);
+
+  for (int l = 0; l < lstm->layers; l++) {
+    const int in = layer_input (lstm, l);
+
+    pass_vector (&c, gates);
+    c.rows->unpack (gates, in, from + pass_matrix (&c, gates, in), params + nn_lstm_offset (lstm, l,
+            NN_LSTM_WEIGHT_IH));
+    c.rows->unpack (gates, lstm->hidden, from + pass_matrix (&c, gates, lstm->hidden), params + nn_lstm_offset (lstm, l,
+            NN_LSTM_WEIGHT_HH));
+  }
+  unpack_dense (&n->head, from, &c, params + nn_lstm_parameters (lstm));
+  for (int l = 0; l < lstm->layers; l++)
+    memcpy (params + nn_lstm_offset (lstm, l, NN_LSTM_BIAS_IH), from + pass_vector (&c, 2 * gates),
+        2 * (size_t) gates * sizeof *params);
+}
+
+void
+nn_dense_unpack (const NnDense * n, const void *packed, float *params)
+{
+  Cursor c = cursor_of (packed);
+
+  unpack_dense (n, packed, &c, params);
+}
+
+size_t
+nn_dense_packed_scratch (const NnDense * n)
+{
+  return nn_dense_forward_scratch (n, 1);
+}
+
+size_t
+nn_recurrent_packed_scratch (const NnRecurrent * n, int steps)
+{
+  /* gates and outputs of all steps, the cells */
+  size_t window = ((size_t) steps * 5 + 1) * (size_t) n->lstm.hidden, head = nn_dense_packed_scratch (&n->head);
+
+  return window + head;
+}
+
+static void
+forward_dense (const NnDense * n, const NnOps * ops, const char *from, Cursor * c, const float *x, float *y,
+    float *scratch)
+{
+  size_t widest = 0;
+
+  for (int l = 1; l <= n->layers; l++)
+    widest = (size_t) n->size[l] > widest ? (size_t) n->size[l] : widest;
+  for (int l = 0; l < n->layers; l++) {
+    const int in = n->size[l], out = n->size[l + 1];
+    const float *bias = (const float *) (from + pass_vector (c, out));
+    float *to = l + 1 < n->layers ? scratch + (l & 1 ? widest : 0) : y;
+
+    memcpy (to, bias, (size_t) out * sizeof *to);
+    c->rows->product (out, in, from + pass_matrix (c, out, in), 1, x, to);
+    if (l + 1 < n->layers) {
+      /* Written so that NaN goes through. */
+      for (int i = 0; i < out; i++)
+        to[i] = to[i] < 0.0f ? 0.0f : to[i];
+    } else if (n->output == NN_OUTPUT_SIGMOID) {
+      ops->sigmoid ((size_t) out, to);
+    }
+    x = to;
+  }
+}
+
+void
+nn_dense_packed_forward (const NnDense * n, const void *packed, const float *x, float *y, float *scratch)
+{
+  const Header *header = packed;
+  Cursor c = cursor_of (packed);
+
+  forward_dense (n, header->ops, packed, &c, x, y, scratch);
+}
+
+/* z = W_ih x + b_ih + W_hh h + b_hh, then the cell, layer after layer. */
+void
+nn_recurrent_packed_step (const NnRecurrent * n, const void *packed, const float *x, float *h, float *c, float *y,
+    float *scratch)
+{
+  const NnOps *ops = ((const Header *) packed)->ops;
+  const int hidden = n->lstm.hidden, gates = 4 * hidden;
+  const char *from = packed;
+  Cursor at = cursor_of (packed);
+
+  for (int l = 0; l < n->lstm.layers; l++) {
+    const int in = layer_input (&n->lstm, l);
+
+    memcpy (scratch, from + pass_vector (&at, gates), (size_t) gates * sizeof *scratch);
+    at.rows->product (gates, in, from + pass_matrix (&at, gates, in), 1, x, scratch);
+    at.rows->product (gates, hidden, from + pass_matrix (&at, gates, hidden), 1, h, scratch);
+    ops->cell (hidden, scratch, c, c, NULL, h);
+    x = h;
+    h += hidden;
+    c += hidden;
+  }
+  forward_dense (&n->head, ops, from, &at, x, y, scratch);
+}
+
+/* As a step, but the input's products of a layer for all steps at once: only W_hh h waits for the step before. */
+void
+nn_recurrent_packed_window (const NnRecurrent * n, const void *packed, const float *x, int steps, float *y,
+    float *scratch)
+{
+  const NnOps *ops = ((const Header *) packed)->ops;
+  const int hidden = n->lstm.hidden, gates = 4 * hidden;
+  const char *from = packed;
+  Cursor at = cursor_of (packed);
+  float *z = scratch, *h = z + (size_t) steps * (size_t) gates, *c = h + (size_t) steps *(size_t) hidden;
+
+  for (int l = 0; l < n->lstm.layers; l++) {
+    const int in = layer_input (&n->lstm, l);
+    const char *bias = from + pass_vector (&at, gates), *w_ih = from + pass_matrix (&at, gates, in);
+    const char *w_hh = from + pass_matrix (&at, gates, hidden);
+
+    for (int t = 0; t < steps; t++)
+      memcpy (z + (size_t) t * (size_t) gates, bias, (size_t) gates * sizeof *z);
+    at.rows->product (gates, in, w_ih, steps, x, z);
+    memset (c, 0, (size_t) hidden * sizeof *c);
+    for (int t = 0; t < steps; t++) {
+      float *now = z + (size_t) t * (size_t) gates, *out = h + (size_t) t *(size_t) hidden;
+
+      if (t > 0)
+        at.rows->product (gates, hidden, w_hh, 1, out - hidden, now);
+      ops->cell (hidden, now, c, c, NULL, out);
+    }
+    x = h;
+  }
+  forward_dense (&n->head, ops, from, &at, h + (size_t) (steps - 1) * (size_t) hidden, y, c + hidden);
+}
