@@ -119,6 +119,7 @@ function bars(e) {
 function barPlot(id, readout, rows, series, labels, spreads, least) {
   plot(id, (box) => {
     const use = series.map((c, s) => s).filter((s) => shown[series[s]]);
+    tell(readout, '', []);
     if (!use.length) return new Dygraph(box, [[0, null]], { ...common(), labels: ['x', 'none'] });
     const points = rows.map((row, x) => [x, ...use.map((s) => row[1][s])]);
     const values = points.flatMap((p) => p.slice(1)).filter((v) => Number.isFinite(v));
