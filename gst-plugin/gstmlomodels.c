@@ -8,8 +8,8 @@
 gboolean
 gst_mlo_models_load (GstMloModels * models, const char *folder, GError ** error)
 {
-  g_autofree char *predictor = g_build_filename (folder, GST_MLO_PREDICTOR_FILE, NULL);
-  g_autofree char *optimizer = g_build_filename (folder, GST_MLO_OPTIMIZER_FILE, NULL);
+  g_autofree char *predictor = g_build_filename (folder, MLO_PREDICTOR_FILE, NULL);
+  g_autofree char *optimizer = g_build_filename (folder, MLO_OPTIMIZER_FILE, NULL);
 
   memset (models, 0, sizeof *models);
   if (!g_file_test (folder, G_FILE_TEST_IS_DIR)) {

@@ -7,8 +7,6 @@
 
 G_BEGIN_DECLS
 
-#define GST_MLO_PREDICTOR_FILE "bitrate_predictor.safetensors"
-#define GST_MLO_OPTIMIZER_FILE "quality_optimizer.safetensors"
 /* Names the folder where the property `models` does not. */
 #define GST_MLO_MODELS_ENV "MLOPTIMIZER_MODELS"
 

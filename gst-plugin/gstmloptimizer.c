@@ -1087,7 +1087,7 @@ install_properties (GObjectClass * klass)
   props[PROP_INTERVAL] = g_param_spec_uint ("interval", "Interval",
       "Time between decisions, in ms; the models were trained for 100", 20, 1000, DEFAULT_INTERVAL, ready);
   props[PROP_MODELS] = g_param_spec_string ("models", "Models",
-      "Folder of " GST_MLO_PREDICTOR_FILE " and " GST_MLO_OPTIMIZER_FILE "; unset: the folder in the environment "
+      "Folder of " MLO_PREDICTOR_FILE " and " MLO_OPTIMIZER_FILE "; unset: the folder in the environment "
       "variable " GST_MLO_MODELS_ENV
       ", else the installed one; read in NULL to READY, an error if it was set and cannot " "be used", NULL, ready);
   props[PROP_ENCODER] =

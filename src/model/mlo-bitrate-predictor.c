@@ -234,10 +234,9 @@ mlo_bitrate_predictor_load (const char *path, GError ** error)
   return f ? mlo_bitrate_predictor_from_tensors (path, f, error) : NULL;
 }
 
-gboolean
-mlo_bitrate_predictor_save (const MloBitratePredictor * p, const char *path, const char *training, GError ** error)
+MloTensorFile *
+mlo_bitrate_predictor_to_tensors (const MloBitratePredictor * p, const char *path, const char *training, GError ** error)
 {
-  g_autoptr (MloTensorFile) f = NULL;
   g_autofree float *params = g_new (float, p->n_params);
 
   mlo_bitrate_predictor_copy_parameters (p, params);
@@ -245,10 +244,17 @@ mlo_bitrate_predictor_save (const MloBitratePredictor * p, const char *path, con
     if (!isfinite (params[i])) {
       g_set_error (error, MLO_ERROR, MLO_ERROR_NOT_FINITE, "%s: not written: parameter %" G_GSIZE_FORMAT
           " is not finite", path, i);
-      return FALSE;
+      return NULL;
     }
-  f = to_file (p, params, training);
-  return mlo_tensorfile_save (f, path, error);
+  return to_file (p, params, training);
+}
+
+gboolean
+mlo_bitrate_predictor_save (const MloBitratePredictor * p, const char *path, const char *training, GError ** error)
+{
+  g_autoptr (MloTensorFile) f = mlo_bitrate_predictor_to_tensors (p, path, training, error);
+
+  return f && mlo_tensorfile_save (f, path, error);
 }
 
 const MloPredictorConfig *

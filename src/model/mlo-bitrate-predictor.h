@@ -8,6 +8,9 @@
 
 G_BEGIN_DECLS
 
+/* What its file is called in a folder of models. */
+#define MLO_PREDICTOR_FILE "bitrate_predictor.safetensors"
+
 /**
  * MloBitratePredictor: LSTM(10 -> H, L layers), its last hidden state through Linear(64) ReLU
  * Linear(32) ReLU Linear(1) Sigmoid, as a rate in [min_kbps, max_kbps]. Weights are const while in
@@ -39,7 +42,11 @@ MloBitratePredictor *mlo_bitrate_predictor_new (const MloPredictorConfig * confi
 MloBitratePredictor *mlo_bitrate_predictor_load (const char *path, GError ** error);
 /* The same from tensors read elsewhere; @path: what the messages call them. */
 MloBitratePredictor *mlo_bitrate_predictor_from_tensors (const char *path, const MloTensorFile * f, GError ** error);
-/* @training: text for the metadata key `training`, or NULL. Written aside, synced, renamed. */
+/* (transfer full): as a file holds it, for more metadata; NULL and MLO_ERROR_NOT_FINITE where a parameter is not finite.
+ * @path: what the message calls it. @training: text for the metadata key `training`, or NULL. */
+MloTensorFile *mlo_bitrate_predictor_to_tensors (const MloBitratePredictor * p, const char *path, const char *training,
+    GError ** error);
+/* The same, written aside, synced, renamed. */
 gboolean mlo_bitrate_predictor_save (const MloBitratePredictor * p, const char *path, const char *training, GError ** error);
 void mlo_bitrate_predictor_free (MloBitratePredictor * p);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloBitratePredictor, mlo_bitrate_predictor_free)

@@ -115,10 +115,9 @@ mlo_quality_optimizer_load (const char *path, GError ** error)
   return f ? mlo_quality_optimizer_from_tensors (path, f, error) : NULL;
 }
 
-gboolean
-mlo_quality_optimizer_save (const MloQualityOptimizer * q, const char *path, const char *training, GError ** error)
+MloTensorFile *
+mlo_quality_optimizer_to_tensors (const MloQualityOptimizer * q, const char *path, const char *training, GError ** error)
 {
-  g_autoptr (MloTensorFile) f = NULL;
   g_autofree float *params = g_new (float, q->n_params);
 
   mlo_quality_optimizer_copy_parameters (q, params);
@@ -126,10 +125,17 @@ mlo_quality_optimizer_save (const MloQualityOptimizer * q, const char *path, con
     if (!isfinite (params[i])) {
       g_set_error (error, MLO_ERROR, MLO_ERROR_NOT_FINITE, "%s: not written: parameter %" G_GSIZE_FORMAT
           " is not finite", path, i);
-      return FALSE;
+      return NULL;
     }
-  f = to_file (q, params, training);
-  return mlo_tensorfile_save (f, path, error);
+  return to_file (q, params, training);
+}
+
+gboolean
+mlo_quality_optimizer_save (const MloQualityOptimizer * q, const char *path, const char *training, GError ** error)
+{
+  g_autoptr (MloTensorFile) f = mlo_quality_optimizer_to_tensors (q, path, training, error);
+
+  return f && mlo_tensorfile_save (f, path, error);
 }
 
 const MloOptimizerConfig *

@@ -9,6 +9,9 @@
 
 G_BEGIN_DECLS
 
+/* What its file is called in a folder of models. */
+#define MLO_OPTIMIZER_FILE "quality_optimizer.safetensors"
+
 /**
  * MloQualityOptimizer: the DQN head, 15 -> 128 -> 128 -> 64 -> 9 with ReLU: the value of each
  * MloAction in a state. Const while in use, any number of threads.
@@ -25,6 +28,9 @@ MloQualityOptimizer *mlo_quality_optimizer_new (const MloOptimizerConfig * confi
 MloQualityOptimizer *mlo_quality_optimizer_load (const char *path, GError ** error);
 /* The same from tensors read elsewhere; @path: what the messages call them. */
 MloQualityOptimizer *mlo_quality_optimizer_from_tensors (const char *path, const MloTensorFile * f, GError ** error);
+/* (transfer full): as mlo_bitrate_predictor_to_tensors(). */
+MloTensorFile *mlo_quality_optimizer_to_tensors (const MloQualityOptimizer * q, const char *path, const char *training,
+    GError ** error);
 gboolean mlo_quality_optimizer_save (const MloQualityOptimizer * q, const char *path, const char *training, GError ** error);
 void mlo_quality_optimizer_free (MloQualityOptimizer * q);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloQualityOptimizer, mlo_quality_optimizer_free)

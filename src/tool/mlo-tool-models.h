@@ -8,8 +8,6 @@
 G_BEGIN_DECLS
 
 /* The two files of a models folder. */
-#define MLO_PREDICTOR_FILE "bitrate_predictor.safetensors"
-#define MLO_OPTIMIZER_FILE "quality_optimizer.safetensors"
 
 /* Loads what is there of @folder. FALSE and @error where a file is bad or neither is there; then
  * nothing is returned. */
