@@ -235,7 +235,8 @@ mlo_bitrate_predictor_load (const char *path, GError ** error)
 }
 
 MloTensorFile *
-mlo_bitrate_predictor_to_tensors (const MloBitratePredictor * p, const char *path, const char *training, GError ** error)
+mlo_bitrate_predictor_to_tensors (const MloBitratePredictor * p, const char *path, const char *training,
+    GError ** error)
 {
   g_autofree float *params = g_new (float, p->n_params);
 

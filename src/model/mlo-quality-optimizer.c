@@ -116,7 +116,8 @@ mlo_quality_optimizer_load (const char *path, GError ** error)
 }
 
 MloTensorFile *
-mlo_quality_optimizer_to_tensors (const MloQualityOptimizer * q, const char *path, const char *training, GError ** error)
+mlo_quality_optimizer_to_tensors (const MloQualityOptimizer * q, const char *path, const char *training,
+    GError ** error)
 {
   g_autofree float *params = g_new (float, q->n_params);
 

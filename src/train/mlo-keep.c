@@ -360,7 +360,7 @@ mlo_keep_save (MloKeep * k, const MloBitratePredictor * predictor, const MloQual
     g_set_error (error, MLO_ERROR, MLO_ERROR_IO, "%s", k->obstacle);
     return FALSE;
   }
-  g_return_val_if_fail (k->base[0] != '\0', FALSE);
+  g_assert (k->base[0] != '\0');
   g_strlcpy (l.base, k->base, sizeof l.base);
   if (!(p = mlo_bitrate_predictor_to_tensors (predictor, file_names[PREDICTOR], training, error))
       || !(q = mlo_quality_optimizer_to_tensors (optimizer, file_names[OPTIMIZER], training, error)))
