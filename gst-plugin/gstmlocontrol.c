@@ -21,6 +21,8 @@ GST_DEBUG_CATEGORY_EXTERN (gst_ml_optimizer_debug);
 /* Frames flow and nothing comes back for this long: say so. */
 #define SILENCE_US (3 * SECOND_US)
 #define SILENCE_WITHOUT_RTP_US (5 * SECOND_US)
+/* Of the least latency told, a tick: half of it in half a minute. */
+#define FLOOR_FORGET 0.002
 
 struct _GstMloControl
 {
@@ -55,6 +57,7 @@ struct _GstMloControl
   MloDecision applied;          /* what is set now */
   guint64 n_applied, n_reports;
   gint64 next_second_us, next_find_us, next_report_us, playing_since_us;
+  double told_floor_ms;         /* least latency that was told; < 0: none */
   MloActuatorTraits traits;
   GstMloRecord records[RECORDS];
   MloPacket batch[BATCH];
@@ -379,6 +382,27 @@ check_encoder (GstMloControl * c, gint64 now_us)
   c->funcs->warn (c->user_data, GST_MLO_WARN_DEAF, text);
 }
 
+/* What the application or the server tells of the path: all there is where nothing is measured here (SRT, RTMP, a
+ * network of its own). The queue is the latency above its least, which is slowly forgotten: a path may get longer. */
+static void
+take_told (GstMloControl * c, gint64 now_us, MloSample * local)
+{
+  GstMloCounts n;
+
+  gst_mlo_telemetry_get_counts (c->telemetry, &n);
+  if (n.metrics == 0)
+    return;
+  if (mlo_sample_has (local, MLO_FIELD_LATENCY)) {
+    if (c->told_floor_ms < 0.0 || local->latency_ms < c->told_floor_ms)
+      c->told_floor_ms = local->latency_ms;
+    else
+      c->told_floor_ms += FLOOR_FORGET * (local->latency_ms - c->told_floor_ms);
+    if (!mlo_sample_has (local, MLO_FIELD_QUEUE_DELAY))
+      mlo_sample_set (local, MLO_FIELD_QUEUE_DELAY, local->latency_ms - c->told_floor_ms);
+  }
+  mlo_controller_on_metrics (c->controller, now_us, local);
+}
+
 /* --- the two sources --- */
 
 static void
@@ -387,6 +411,7 @@ catch_up (GstMloControl * c, gint64 now_us)
   if (g_atomic_int_compare_and_exchange (&c->reset, 1, 0)) {
     gst_mlo_telemetry_forget (c->telemetry);
     mlo_controller_reset (c->controller);
+    c->told_floor_ms = -1.0;
     c->playing_since_us = now_us;
   }
   drain (c);
@@ -444,9 +469,7 @@ on_tick (gpointer data)
     if (mlo_sample_has (&c->machine, i))
       mlo_sample_set (&local, i, mlo_sample_get (&c->machine, i, 0.0));
   }
-  /* Pictures in a GPU's memory are not looked at; the predictor takes what it is told nothing of for a still. */
-  if (!c->format.system_memory && !mlo_sample_has (&local, MLO_FIELD_COMPLEXITY))
-    mlo_sample_set (&local, MLO_FIELD_COMPLEXITY, MLO_USUAL_COMPLEXITY);
+  take_told (c, now_us, &local);
   check_encoder (c, now_us);
   act (c, mlo_controller_tick (c->controller, now_us, &local));
   return G_SOURCE_CONTINUE;
@@ -481,6 +504,7 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
   c->funcs = funcs;
   c->user_data = user_data;
   c->interval_us = (gint64) interval_ms *1000;
+  c->told_floor_ms = -1.0;
   mlo_system_init (&c->system, NULL);
   c->settings_serial = funcs->get_settings (user_data, &c->settings);
 

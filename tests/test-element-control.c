@@ -484,6 +484,51 @@ test_metrics (void)
   run_free (r);
 }
 
+/* Nothing is measured here (no RTP): what the application knows of its path leads, while it is fresh. */
+static void
+post_path (Run * r, double latency_ms, double bandwidth_kbps)
+{
+  gst_element_post_message (r->pipeline, gst_message_new_element (GST_OBJECT (r->pipeline),
+          gst_structure_new ("mloptimizer-metrics", "latency_ms", G_TYPE_DOUBLE, latency_ms, "bandwidth_kbps",
+              G_TYPE_DOUBLE, bandwidth_kbps, "packet_loss", G_TYPE_DOUBLE, 0.0, "jitter_ms", G_TYPE_DOUBLE, 1.0,
+              NULL)));
+}
+
+static gboolean
+below_narrow (Run * r, gpointer data)
+{
+  post_path (r, 40.0, 600.0);
+  return encoder_kbps (r) < 600;
+}
+
+static gboolean
+above_wide (Run * r, gpointer data)
+{
+  post_path (r, 40.0, 9000.0);
+  return encoder_kbps (r) > 1500;
+}
+
+static gboolean
+below_queue (Run * r, gpointer data)
+{
+  post_path (r, 340.0, 1000.0);
+  return encoder_kbps (r) < 800;
+}
+
+static void
+test_told_path (void)
+{
+  Run *r = run_new (SOURCE "mloptimizer name=o ! " X264 " ! fakesink");
+
+  run_play (r);
+  g_assert_true (run_until (r, 5.0, encoder_at, GUINT_TO_POINTER (1000)));
+  g_assert_true (run_until (r, 5.0, below_narrow, NULL));
+  g_assert_true (run_until (r, 15.0, above_wide, NULL));
+  g_assert_true (run_until (r, 5.0, below_queue, NULL));
+  g_assert_cmpuint (run_count (r, GST_MESSAGE_WARNING, TRUE, "no feedback"), ==, 0);
+  run_free (r);
+}
+
 static gboolean
 late (Run * r, gpointer data)
 {
@@ -620,6 +665,7 @@ main (int argc, char **argv)
   g_test_add_func ("/control/bad-models", test_bad_models);
   g_test_add_func ("/control/models", test_models);
   g_test_add_func ("/control/metrics", test_metrics);
+  g_test_add_func ("/control/told-path", test_told_path);
   g_test_add_func ("/control/late-sink", test_late_sink);
   g_test_add_func ("/control/fixed-size", test_fixed_size);
   g_test_add_func ("/control/size", test_size);

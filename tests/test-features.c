@@ -57,7 +57,7 @@ test_predictor_rows (void)
     jit[t] = mlo_sample_get (&s, MLO_FIELD_JITTER, t ? jit[t - 1] : 0.0);
     loss[t] = mlo_sample_get (&s, MLO_FIELD_PACKET_LOSS, t ? loss[t - 1] : 0.0);
     bw[t] = mlo_sample_get (&s, MLO_FIELD_BANDWIDTH, t ? bw[t - 1] : 0.0);
-    cx[t] = mlo_sample_get (&s, MLO_FIELD_COMPLEXITY, t ? cx[t - 1] : 0.5);
+    cx[t] = mlo_sample_get (&s, MLO_FIELD_COMPLEXITY, t ? cx[t - 1] : MLO_USUAL_COMPLEXITY);
     rate[t] = mlo_sample_get (&s, MLO_FIELD_BITRATE, t ? rate[t - 1] : 0.0);
     mlo_feature_history_push (&h, &s);
     for (int kind = 0; kind < 2; kind++) {
@@ -119,7 +119,7 @@ test_constant (void)
   mlo_features_predictor (&mlo_scaling_reference, &h, x);
   g_assert_cmpfloat (x[6], ==, 0.0f);
   g_assert_cmpfloat (x[5], ==, x[0]);
-  g_assert_cmpfloat (x[4], ==, 0.5f);
+  g_assert_cmpfloat (x[4], ==, (float) MLO_USUAL_COMPLEXITY);
   mlo_features_predictor (&mlo_scaling_log_default, &h, x);
   g_assert_cmpfloat (x[0], ==, MLO_FEATURE_LIMIT);
 }
@@ -153,7 +153,7 @@ test_optimizer (void)
 
   mlo_features_optimizer (&mlo_scaling_log_default, &s, x);
   for (int k = 0; k < MLO_OPTIMIZER_FEATURES; k++)
-    g_assert_cmpfloat (x[k], ==, k == 14 ? 0.5f : 0.0f);
+    g_assert_cmpfloat (x[k], ==, k == 14 ? (float) MLO_USUAL_COMPLEXITY : 0.0f);
   for (int k = 0; k < MLO_OPTIMIZER_FEATURES; k++)
     g_assert_true (mlo_sample_set (&s, rows[k].field, rows[k].value));
   mlo_features_optimizer (&mlo_scaling_reference, &s, x);

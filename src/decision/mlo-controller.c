@@ -658,7 +658,7 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
   c->ladder_kbps += (c->decision.bitrate_kbps - c->ladder_kbps) * (1.0 - exp (-dt_s / LADDER_SMOOTH_S));
   ctx.now_us = now_us;
   ctx.bitrate_kbps = c->ladder_kbps;
-  ctx.complexity = mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, 0.5);
+  ctx.complexity = mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, MLO_USUAL_COMPLEXITY);
   ctx.queue_full = mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms;
   ctx.limits = &k->limits;
   ctx.traits = &k->traits;

@@ -33,7 +33,7 @@ static const struct
   {MLO_FIELD_FRAME_DROPS, 10.0, 0.0},
   {MLO_FIELD_JITTER, 30.0, 0.0},
   {MLO_FIELD_BANDWIDTH, 30000.0, 0.0},
-  {MLO_FIELD_COMPLEXITY, 1.0, 0.5},
+  {MLO_FIELD_COMPLEXITY, 1.0, MLO_USUAL_COMPLEXITY},
 };
 
 void
@@ -54,7 +54,7 @@ mlo_feature_history_push (MloFeatureHistory * h, const MloSample * s)
   PUSH (jitter_ms, MLO_FIELD_JITTER, 0.0);
   PUSH (loss, MLO_FIELD_PACKET_LOSS, 0.0);
   PUSH (bandwidth_kbps, MLO_FIELD_BANDWIDTH, 0.0);
-  PUSH (complexity, MLO_FIELD_COMPLEXITY, 0.5);
+  PUSH (complexity, MLO_FIELD_COMPLEXITY, MLO_USUAL_COMPLEXITY);
   PUSH (bitrate_kbps, MLO_FIELD_BITRATE, 0.0);
 #undef PUSH
   h->next = (i + 1) % MLO_FEATURE_WINDOW;

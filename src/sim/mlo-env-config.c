@@ -81,7 +81,9 @@ mlo_env_config_randomise (MloEnvConfig * config, MloTraceKind kind, MloRandom * 
     config->feedback_loss = mlo_random_log_range (random, 0.002, 0.1);
 
   config->source = sources[mlo_random_below (random, G_N_ELEMENTS (sources))];
-  config->complexity = mlo_random_range (random, 0.55, 0.88);
+  /* Games, and in a quarter of the links anything from a menu to noise. */
+  config->complexity = mlo_random_chance (random, 0.75) ? mlo_random_range (random, 0.55, 0.88)
+      : mlo_random_range (random, 0.3, 1.0);
   if (mlo_random_chance (random, 0.5))
     config->scene_cut_s = mlo_random_log_range (random, 2.0, 30.0);
   if (mlo_random_chance (random, 0.25))

@@ -22,10 +22,12 @@
  * draining within the horizon; it is priced on, points a ms. */
 #define DEEP_MS 300.0
 #define DEEP_PRICE 0.06
-/* What a path carries does not end where these pictures look perfect: the score's own slope (66 points over 20 dB)
- * goes on beyond 40 dB. Whether more is of use is not the predictor's question. */
+/* What a path carries does not end where these pictures look perfect, nor begin where they look like anything: the
+ * score's own slope (66 points over 20 dB) goes on beyond 40 and below 20 dB. Whether that is of use is not the
+ * predictor's question; without it the label of a picture too complex for the link is the least rate there is. */
 #define BEYOND_DB 40.0
-#define BEYOND_SLOPE 3.3
+#define BELOW_DB 20.0
+#define PSNR_SLOPE 3.3
 /* Complexity moves all the time; the PSNR of the rates is computed anew after this much. */
 #define COMPLEXITY_STEP 0.02
 /* Rates between two that are tried first; MLO_LABEL_RATES less 1 is a multiple of it. */
@@ -115,8 +117,8 @@ reward_of (const MloLabel * l, const MloLabelInput * in, guint n, guint steps, d
   .psnr_db = psnr_db,.fps = in->fps * whole * shown / possible,.delay_ms =
         in->base_ms + (shown > 0 ? delay / shown / 1000.0 : 0.0),.lost_percent =
         100.0 * (possible - whole * shown) / possible,.gap_ms = MAX (gaps, 0.0) / 1000.0 / MIN (in->horizon_s, 5.0),};
-  return mlo_qoe_reward (&second) + BEYOND_SLOPE * MAX (psnr_db - BEYOND_DB,
-      0.0) - DEEP_PRICE * MAX (second.delay_ms - DEEP_MS, 0.0);
+  return mlo_qoe_reward (&second) + PSNR_SLOPE * (MAX (psnr_db - BEYOND_DB, 0.0) - MAX (BELOW_DB - psnr_db, 0.0))
+      - DEEP_PRICE * MAX (second.delay_ms - DEEP_MS, 0.0);
 }
 
 double
