@@ -10,6 +10,7 @@
 #include <glib/gstdio.h>
 
 #include "mlo-error.h"
+#include "mlo-mpi.h"
 #include "mlo-rollout.h"
 #include "mlo-tool-models.h"
 #include "mlo-tool.h"
@@ -120,16 +121,102 @@ save (const MloTrained * t, const char *folder, GError ** error)
   return TRUE;
 }
 
+/* What is asked for, after the options are read. */
+typedef struct
+{
+  MloTrainerOptions trainer;
+  const char *output, *dataset, *from;  /* the latter two may be NULL */
+  gboolean optimizer_alone;
+  guint epochs;                 /* 0: as usual */
+  guint jobs;
+  const char *command;          /* all arguments as one text */
+} Task;
+
+/* Ranks that do not have the same before them would wait for one another for ever. */
+static gboolean
+check_alike (const MloGroup * group, const Task * task, const MloTrained * from, const MloDataset * d, GError ** error)
+{
+  g_autofree char *what = g_strdup_printf ("%s %" G_GSIZE_FORMAT " %u %u %d %d %u %u %s", MLO_VERSION, sizeof (MloTick),
+      from->predictor ? mlo_bitrate_predictor_config (from->predictor)->hidden : 0,
+      from->predictor ? mlo_bitrate_predictor_config (from->predictor)->layers : 0, from->predictor != NULL,
+      from->optimizer != NULL, d ? d->n_samples : 0, d ? d->n_ticks : 0, task->command);
+
+  if (mlo_mpi_agree (group, what, strlen (what)))
+    return TRUE;
+  g_set_error (error, MLO_ERROR, MLO_ERROR_ARGUMENT, "the machines differ in version, arguments, dataset or models");
+  return FALSE;
+}
+
+static MloDataset *
+load_dataset (const Task * task, const MloGroup * group, GError ** error)
+{
+  MloDatasetOptions options = mlo_dataset_options_default;
+  MloDataset *d;
+
+  options.interval_us = task->trainer.interval_us;
+  options.horizon_s = task->trainer.horizon_s;
+  options.size_price = task->trainer.size_price;
+  options.fps_price = task->trainer.fps_price;
+  d = mlo_dataset_load (task->dataset, &options, error);
+  if (d && mlo_group_leads (group))
+    printf ("%s: %u samples, %u recordings, %u ticks\n", task->dataset, d->n_samples, d->recordings->len, d->n_ticks);
+  return d;
+}
+
+static int
+learn (const Task * task, const MloGroup * group)
+{
+  const gboolean leads = mlo_group_leads (group);
+  Display display = {.terminal = mlo_tool_is_terminal (),.begin_us = g_get_monotonic_time () };
+  MloProgressFunc progress = leads ? on_progress : NULL;
+  g_autoptr (MloWorkers) workers = NULL;
+  g_autoptr (MloDataset) dataset = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (MloTrained) from = { 0 };
+  g_auto (MloTrained) out = { 0 };
+
+  if (task->from && !mlo_tool_load_models (task->from, &from.predictor, &from.optimizer, &error))
+    return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
+  if (task->optimizer_alone && !from.predictor)
+    return mlo_tool_fail (MLO_EXIT_FAILURE, "%s: no %s", task->from, MLO_PREDICTOR_FILE);
+  if (task->dataset && !(dataset = load_dataset (task, group, &error)))
+    return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
+  if (!check_alike (group, task, &from, dataset, &error))
+    return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
+  workers = mlo_workers_new (task->jobs);
+  mlo_workers_set_group (workers, group);
+  if (group && leads)
+    printf ("%u ranks\n", group->size);
+  signal (SIGINT, on_signal);
+  signal (SIGTERM, on_signal);
+
+  if (!dataset)
+    mlo_trainer_simulate (&task->trainer, mlo_rollout_environment (), workers, task->from ? &from : NULL, progress,
+        &display, &out);
+  else if (!mlo_trainer_dataset (&task->trainer, dataset, task->epochs > 0 ? task->epochs : 50, workers,
+          task->from ? &from : NULL, progress, &display, &out, &error))
+    return mlo_tool_fail (MLO_EXIT_FAILURE, "%s: %s", task->dataset, error->message);
+  if (!leads)
+    return MLO_EXIT_OK;
+  if (display.line_open)
+    fputs ("\r\033[K", stderr);
+  if (!save (&out, task->output, &error))
+    return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
+  printf ("%s after %.0f s\n", out.stopped ? "stopped and saved" : "done",
+      (double) (g_get_monotonic_time () - display.begin_us) * 1e-6);
+  return MLO_EXIT_OK;
+}
+
 static int
 run (int argc, char **argv)
 {
   MloTrainerOptions o = mlo_trainer_options_default;
   g_autofree char *output = NULL, *dataset_path = NULL, *from_folder = NULL, *only = NULL;
   gint64 seed = 1;
-  int epochs = 0, jobs = 0, rounds = -1, episodes = -1, optimizer_rounds = -1, hidden = 0, layers = 0;
+  int epochs = 0, jobs = 0, batch = 0, rounds = -1, episodes = -1, optimizer_rounds = -1, hidden = 0, layers = 0;
   double quantile = -1.0, horizon = -1.0, size_price = -1.0, fps_price = -1.0, bitrate_price = -1.0, seconds = -1.0;
   double gamma = -1.0, rate = -1.0;
-  int optimizer_episodes = 0, optimizer_updates = 0, steps = 0;
+  int optimizer_episodes = 0, optimizer_updates = 0, steps = 0, select_episodes = 0;
   const GOptionEntry entries[] = {
     {"output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Folder for the model files (models)", "DIR"},
     {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "Of everything random (1)", "NUMBER"},
@@ -146,6 +233,8 @@ run (int argc, char **argv)
     {"episodes", 0, 0, G_OPTION_ARG_INT, &episodes, "Predictor: simulated episodes in each round", "N"},
     {"hidden", 0, 0, G_OPTION_ARG_INT, &hidden, "Predictor: width of the LSTM", "N"},
     {"layers", 0, 0, G_OPTION_ARG_INT, &layers, "Predictor: layers of the LSTM", "N"},
+    {"batch", 0, 0, G_OPTION_ARG_INT, &batch,
+        "Predictor: recordings side by side in an update; 16 are a rank's least share (32)", "N"},
     {"quantile", 0, 0, G_OPTION_ARG_DOUBLE, &quantile, "Predictor: below 0.5, too high costs more than too low",
         "0..1"},
     {"horizon", 0, 0, G_OPTION_ARG_DOUBLE, &horizon, "Predictor: time ahead that the label looks", "SECONDS"},
@@ -153,6 +242,8 @@ run (int argc, char **argv)
     {"optimizer-episodes", 0, 0, G_OPTION_ARG_INT, &optimizer_episodes, "Optimizer: simulated episodes in each round",
         "N"},
     {"optimizer-updates", 0, 0, G_OPTION_ARG_INT, &optimizer_updates, "Optimizer: updates in each round", "N"},
+    {"select-episodes", 0, 0, G_OPTION_ARG_INT, &select_episodes,
+        "Optimizer: simulated episodes in each trial of what was learned (48)", "N"},
     {"optimizer-rate", 0, 0, G_OPTION_ARG_DOUBLE, &rate, "Optimizer: Adam's rate at the start", "RATE"},
     {"gamma", 0, 0, G_OPTION_ARG_DOUBLE, &gamma, "Optimizer: discount a tick", "0..1"},
     {"steps", 0, 0, G_OPTION_ARG_INT, &steps, "Optimizer: ticks that a return sums before it trusts a value", "N"},
@@ -162,23 +253,25 @@ run (int argc, char **argv)
     {"fps-price", 0, 0, G_OPTION_ARG_DOUBLE, &fps_price, "Optimizer: price of a change of frame rate", "POINTS"},
     {NULL}
   };
-  Display display = {.terminal = mlo_tool_is_terminal (),.begin_us = g_get_monotonic_time () };
-  g_autoptr (MloWorkers) workers = NULL;
-  g_autoptr (MloDataset) dataset = NULL;
+  g_autofree char *command = g_strjoinv (" ", argv);
   g_autoptr (GError) error = NULL;
-  g_auto (MloTrained) from = { 0 };
-  g_auto (MloTrained) out = { 0 };
+  MloGroup *group = NULL;
+  Task task = { 0 };
+  int result;
 
   if (!mlo_tool_parse (NULL,
           "Without --dataset the telemetry comes from simulated links, generated from the seed: nothing\n"
           "but this program is needed, and the same seed gives the same files.\n"
-          "Ctrl-C saves what has been learned so far; a second one ends without saving.", entries, 0, 0, &argc, &argv))
+          "Ctrl-C saves what has been learned so far; a second one ends without saving.\n"
+          "On several machines or processors: mpirun -n RANKS mloptimizer train ... (README).", entries, 0, 0, &argc,
+          &argv))
     return MLO_EXIT_USAGE;
-  if (epochs < 0 || epochs > 100000 || jobs < 0 || jobs > 256 || hidden < 0 || hidden > 512 || layers < 0
-      || layers > 4 || rounds < -1 || rounds > 100 || episodes < -1 || episodes > 100000 || optimizer_rounds < -1
-      || optimizer_rounds > 10000 || horizon > 5.0 || size_price > 100.0 || fps_price > 100.0 || seconds > 3600.0
-      || bitrate_price > 100.0 || optimizer_episodes < 0 || optimizer_episodes > 100000 || optimizer_updates < 0
-      || optimizer_updates > 10000000 || steps < 0 || steps > 1000 || rate > 1.0 || gamma >= 1.0)
+  if (epochs < 0 || epochs > 100000 || batch < 0 || batch > 4096 || jobs < 0 || jobs > 256 || hidden < 0 || hidden > 512
+      || layers < 0 || layers > 4 || rounds < -1 || rounds > 100 || episodes < -1 || episodes > 100000
+      || optimizer_rounds < -1 || optimizer_rounds > 10000 || horizon > 5.0 || size_price > 100.0 || fps_price > 100.0
+      || seconds > 3600.0 || bitrate_price > 100.0 || optimizer_episodes < 0 || optimizer_episodes > 100000
+      || optimizer_updates < 0 || optimizer_updates > 10000000 || steps < 0 || steps > 1000 || select_episodes < 0
+      || select_episodes > 10000 || rate > 1.0 || gamma >= 1.0)
     return mlo_tool_fail (MLO_EXIT_USAGE, "a number is out of range (see --help)");
   if (quantile >= 0.0 && !(quantile > 0.0 && quantile < 1.0))
     return mlo_tool_fail (MLO_EXIT_USAGE, "--quantile is not between 0 and 1");
@@ -196,6 +289,8 @@ run (int argc, char **argv)
     o.predictor.hidden = (guint) hidden;
   if (layers > 0)
     o.predictor.layers = (guint) layers;
+  if (batch > 0)
+    o.predictor_training.batch = (guint) batch;
   if (quantile > 0.0)
     o.predictor_training.quantile = quantile;
   if (horizon > 0.0)
@@ -218,6 +313,8 @@ run (int argc, char **argv)
     o.optimizer_episodes = (guint) optimizer_episodes;
   if (optimizer_updates > 0)
     o.optimizer_updates = (guint) optimizer_updates;
+  if (select_episodes > 0)
+    o.select_episodes = (guint) select_episodes;
   if (rate > 0.0)
     o.optimizer_training.rate = rate;
   if (gamma >= 0.0)
@@ -229,40 +326,19 @@ run (int argc, char **argv)
   if (only)
     *(strcmp (only, "predictor") == 0 ? &o.optimizer_rounds : &o.rounds) = 0;
 
-  if (from_folder && !mlo_tool_load_models (from_folder, &from.predictor, &from.optimizer, &error))
+  task.trainer = o;
+  task.output = output ? output : "models";
+  task.dataset = dataset_path;
+  task.from = from_folder;
+  task.optimizer_alone = only && strcmp (only, "optimizer") == 0;
+  task.epochs = (guint) epochs;
+  task.jobs = (guint) jobs;
+  task.command = command;
+  if (!mlo_mpi_begin (&group, &error))
     return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
-  if (only && strcmp (only, "optimizer") == 0 && !from.predictor)
-    return mlo_tool_fail (MLO_EXIT_FAILURE, "%s: no %s", from_folder, MLO_PREDICTOR_FILE);
-  workers = mlo_workers_new ((guint) jobs);
-  signal (SIGINT, on_signal);
-  signal (SIGTERM, on_signal);
-
-  if (dataset_path) {
-    MloDatasetOptions options = mlo_dataset_options_default;
-
-    options.interval_us = o.interval_us;
-    options.horizon_s = o.horizon_s;
-    options.size_price = o.size_price;
-    options.fps_price = o.fps_price;
-    dataset = mlo_dataset_load (dataset_path, &options, &error);
-    if (!dataset)
-      return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
-    printf ("%s: %u samples, %u recordings, %u ticks\n", dataset_path, dataset->n_samples, dataset->recordings->len,
-        dataset->n_ticks);
-    if (!mlo_trainer_dataset (&o, dataset, epochs > 0 ? (guint) epochs : 50, workers, from_folder ? &from : NULL,
-            on_progress, &display, &out, &error))
-      return mlo_tool_fail (MLO_EXIT_FAILURE, "%s: %s", dataset_path, error->message);
-  } else {
-    mlo_trainer_simulate (&o, mlo_rollout_environment (), workers, from_folder ? &from : NULL, on_progress, &display,
-        &out);
-  }
-  if (display.line_open)
-    fputs ("\r\033[K", stderr);
-  if (!save (&out, output ? output : "models", &error))
-    return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
-  printf ("%s after %.0f s\n", out.stopped ? "stopped and saved" : "done",
-      (double) (g_get_monotonic_time () - display.begin_us) * 1e-6);
-  return MLO_EXIT_OK;
+  result = learn (&task, group);
+  mlo_mpi_end (group, result);
+  return result;
 }
 
 const MloCommand mlo_command_train = {

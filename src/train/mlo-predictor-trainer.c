@@ -50,9 +50,12 @@ typedef struct
   float *y, *dy, *target, *weight;      /* (outputs, PIECE), outputs = steps or 1 */
   float *state;                 /* h, c of PIECE streams */
   float *tape;
-  float *grad;                  /* (n_params) */
-  double loss, error, over, count;      /* sums */
+  float *grad;                  /* (n_params) of Trainer.grads */
+  double *sum;                  /* loss, error, over, count; of Trainer.sums */
 } Piece;
+
+enum
+{ LOSS, ERROR, OVER, COUNT, N_SUMS };
 
 typedef struct
 {
@@ -68,7 +71,9 @@ typedef struct
   Place *places;                /* (batch) of the running batch */
   guint batch;
   Piece *pieces;                /* batch / PIECE */
-  guint n_pieces;
+  guint n_pieces, first_piece, last_piece;      /* all; up to, not including: this rank's */
+  float *grads;                 /* (n_pieces, n_params), one block to be exchanged */
+  double *sums;                 /* (n_pieces, N_SUMS) */
   gboolean learn;               /* backward too */
   gboolean fresh;               /* the streams' states start at zero */
   double scale;                 /* of the loss, so that the batch's weights sum to one */
@@ -175,19 +180,20 @@ static void
 run_piece (gpointer data, guint index)
 {
   Trainer *t = data;
-  Piece *p = &t->pieces[index];
+  const guint place = t->first_piece + index;
+  Piece *p = &t->pieces[place];
   gboolean carried = t->mode == NN_EVERY_STEP;
   guint n = t->outputs * PIECE;
   /* the log scale's width: one unit of y in log rate */
   double width = log (t->config->max_kbps / t->config->min_kbps);
 
-  gather (t, p, t->places + index * PIECE);
+  gather (t, p, t->places + place * PIECE);
   if (t->fresh)
     memset (p->state, 0, sizeof (float) * nn_lstm_state (&t->net.lstm, PIECE));
   nn_recurrent_forward (&t->net, t->params, (int) t->steps, PIECE, t->mode, p->x, carried ? p->state : NULL,
       carried ? p->state : NULL, p->y, p->tape);
-  p->loss = nn_loss_quantile (n, p->y, p->target, p->weight, t->options->quantile, 1.0, NULL);
-  p->count = p->error = p->over = 0.0;
+  p->sum[LOSS] = nn_loss_quantile (n, p->y, p->target, p->weight, t->options->quantile, 1.0, NULL);
+  p->sum[COUNT] = p->sum[ERROR] = p->sum[OVER] = 0.0;
   for (guint i = 0; i < n; i++) {
     double e = (double) p->y[i] - p->target[i];
 
@@ -196,11 +202,11 @@ run_piece (gpointer data, guint index)
     else
       e = log (mlo_scaling_output_kbps (&t->config->scaling, t->config->min_kbps, t->config->max_kbps, p->y[i])
           / mlo_scaling_output_kbps (&t->config->scaling, t->config->min_kbps, t->config->max_kbps, p->target[i]));
-    p->count += p->weight[i];
-    p->error += p->weight[i] * fabs (e);
-    p->over += e > 0.0 ? p->weight[i] : 0.0;
+    p->sum[COUNT] += p->weight[i];
+    p->sum[ERROR] += p->weight[i] * fabs (e);
+    p->sum[OVER] += e > 0.0 ? p->weight[i] : 0.0;
   }
-  if (t->learn && p->count > 0.0) {
+  if (t->learn && p->sum[COUNT] > 0.0) {
     nn_loss_quantile (n, p->y, p->target, p->weight, t->options->quantile, t->scale, p->dy);
     memset (p->grad, 0, sizeof (float) * t->n_params);
     nn_recurrent_backward (&t->net, t->params, (int) t->steps, PIECE, t->mode, p->x, p->y, p->dy, p->grad, p->tape);
@@ -222,26 +228,26 @@ count_weights (const Trainer * t)
   return sum;
 }
 
-/* Runs the batch at its places, learning or not; sums into @sum (loss, error, over, count). */
+/* Runs the batch at its places, learning or not; sums into @sum. */
 static void
-run_batch (Trainer * t, double sum[4])
+run_batch (Trainer * t, double sum[N_SUMS])
 {
+  const MloGroup *group = mlo_workers_group (t->workers);
   double weights = count_weights (t), norm;
 
   t->scale = weights > 0.0 ? 1.0 / weights : 0.0;
-  mlo_workers_run (t->workers, t->n_pieces, run_piece, t);
+  mlo_workers_run (t->workers, t->last_piece - t->first_piece, run_piece, t);
+  mlo_group_exchange (group, t->sums, t->n_pieces, N_SUMS * sizeof (double));
   /* in the order of the pieces, whoever computed them */
-  for (guint i = 0; i < t->n_pieces; i++) {
-    sum[0] += t->pieces[i].loss;
-    sum[1] += t->pieces[i].error;
-    sum[2] += t->pieces[i].over;
-    sum[3] += t->pieces[i].count;
-  }
+  for (guint i = 0; i < t->n_pieces; i++)
+    for (guint k = 0; k < N_SUMS; k++)
+      sum[k] += t->pieces[i].sum[k];
   if (!t->learn || weights <= 0.0)
     return;
+  mlo_group_exchange (group, t->grads, t->n_pieces, t->n_params * sizeof (float));
   memset (t->grad, 0, sizeof (float) * t->n_params);
   for (guint i = 0; i < t->n_pieces; i++) {
-    if (t->pieces[i].count <= 0.0)
+    if (t->pieces[i].sum[COUNT] <= 0.0)
       continue;
     for (gsize k = 0; k < t->n_params; k++)
       t->grad[k] += t->pieces[i].grad[k];
@@ -273,7 +279,7 @@ report (Trainer * t, gboolean complete)
 
 /* One pass over @sequences, stream form: groups side by side, segment after segment. */
 static void
-pass_stream (Trainer * t, GArray * sequences, MloRandom * random, double sum[4])
+pass_stream (Trainer * t, GArray * sequences, MloRandom * random, double sum[N_SUMS])
 {
   g_autofree guint *order = g_new (guint, sequences->len);
   guint updates = 0;
@@ -292,15 +298,15 @@ pass_stream (Trainer * t, GArray * sequences, MloRandom * random, double sum[4])
         longest = MAX (longest, t->places[b].sequence->n);
     }
     for (guint at = 0; at < longest && !t->stopped; at += t->steps) {
-      double before = sum[3];
+      double before = sum[COUNT];
 
       for (guint b = 0; b < t->batch; b++)
         t->places[b].at = at;
       t->fresh = at == 0;
       run_batch (t, sum);
       if (t->learn) {
-        t->where->done += sum[3] - before;
-        t->where->loss = sum[3] > 0.0 ? sum[0] / sum[3] : NAN;
+        t->where->done += sum[COUNT] - before;
+        t->where->loss = sum[COUNT] > 0.0 ? sum[LOSS] / sum[COUNT] : NAN;
         if (++updates % PROGRESS_EVERY == 0)
           report (t, FALSE);
       }
@@ -310,7 +316,7 @@ pass_stream (Trainer * t, GArray * sequences, MloRandom * random, double sum[4])
 
 /* Window form: places at random (learning) or at even distances. */
 static void
-pass_window (Trainer * t, GArray * sequences, MloRandom * random, double sum[4])
+pass_window (Trainer * t, GArray * sequences, MloRandom * random, double sum[N_SUMS])
 {
   guint64 total = 0;
   guint n_batches, updates = 0;
@@ -321,7 +327,7 @@ pass_window (Trainer * t, GArray * sequences, MloRandom * random, double sum[4])
   n_batches = MAX (1u, (guint) (WINDOW_SHARE * (double) total / t->batch));
   step = (double) total / ((double) n_batches * t->batch);
   for (guint k = 0; k < n_batches && !t->stopped; k++) {
-    double before = sum[3];
+    double before = sum[COUNT];
 
     for (guint b = 0; b < t->batch; b++, at += step) {
       guint64 pick = (guint64) (random ? mlo_random_uniform (random) * (double) total : at);
@@ -334,8 +340,8 @@ pass_window (Trainer * t, GArray * sequences, MloRandom * random, double sum[4])
     }
     run_batch (t, sum);
     if (t->learn) {
-      t->where->done += sum[3] - before;
-      t->where->loss = sum[3] > 0.0 ? sum[0] / sum[3] : NAN;
+      t->where->done += sum[COUNT] - before;
+      t->where->loss = sum[COUNT] > 0.0 ? sum[LOSS] / sum[COUNT] : NAN;
       if (++updates % PROGRESS_EVERY == 0)
         report (t, FALSE);
     }
@@ -343,9 +349,9 @@ pass_window (Trainer * t, GArray * sequences, MloRandom * random, double sum[4])
 }
 
 static void
-pass (Trainer * t, GArray * sequences, MloRandom * random, gboolean learn, double sum[4])
+pass (Trainer * t, GArray * sequences, MloRandom * random, gboolean learn, double sum[N_SUMS])
 {
-  memset (sum, 0, 4 * sizeof *sum);
+  memset (sum, 0, N_SUMS * sizeof *sum);
   t->learn = learn;
   if (t->mode == NN_EVERY_STEP)
     pass_stream (t, sequences, random, sum);
@@ -370,6 +376,9 @@ trainer_init (Trainer * t)
   t->batch = t->n_pieces * PIECE;
   t->places = g_new0 (Place, t->batch);
   t->pieces = g_new0 (Piece, t->n_pieces);
+  t->grads = g_new0 (float, t->n_pieces * t->n_params);
+  t->sums = g_new0 (double, t->n_pieces * N_SUMS);
+  mlo_group_share (mlo_workers_group (t->workers), t->n_pieces, &t->first_piece, &t->last_piece);
   for (guint i = 0; i < t->n_pieces; i++) {
     Piece *p = &t->pieces[i];
 
@@ -380,7 +389,8 @@ trainer_init (Trainer * t)
     p->weight = g_new0 (float, t->outputs * PIECE);
     p->state = g_new0 (float, nn_lstm_state (&t->net.lstm, PIECE));
     p->tape = g_new0 (float, nn_recurrent_tape (&t->net, (int) t->steps, PIECE, t->mode));
-    p->grad = g_new0 (float, t->n_params);
+    p->grad = t->grads + i * t->n_params;
+    p->sum = t->sums + i * N_SUMS;
   }
   t->grad = g_new0 (float, t->n_params);
   t->m = g_new0 (float, t->n_params);
@@ -401,14 +411,27 @@ trainer_clear (Trainer * t)
     g_free (t->pieces[i].weight);
     g_free (t->pieces[i].state);
     g_free (t->pieces[i].tape);
-    g_free (t->pieces[i].grad);
   }
   g_free (t->pieces);
+  g_free (t->grads);
+  g_free (t->sums);
   g_free (t->places);
   g_free (t->grad);
   g_free (t->m);
   g_free (t->v);
   g_free (t->best);
+}
+
+/* Ranks on unlike processors round unlike, so that what should be the same drifts apart by a hair: from time to time
+ * rank 0's counts. */
+static void
+agree (Trainer * t)
+{
+  const MloGroup *group = mlo_workers_group (t->workers);
+
+  mlo_group_broadcast (group, t->params, t->n_params * sizeof (float));
+  mlo_group_broadcast (group, t->m, t->n_params * sizeof (float));
+  mlo_group_broadcast (group, t->v, t->n_params * sizeof (float));
 }
 
 gboolean
@@ -422,7 +445,7 @@ mlo_predictor_train (MloBitratePredictor * p, GPtrArray * recordings, GPtrArray 
   };
   g_autoptr (GArray) train = NULL;
   g_autoptr (GArray) hold = NULL;
-  double sum[4], best = INFINITY;
+  double sum[N_SUMS], best = INFINITY;
   guint worse = 0;
 
   g_assert (options->batch > 0 && options->segment > 0);
@@ -454,9 +477,10 @@ mlo_predictor_train (MloBitratePredictor * p, GPtrArray * recordings, GPtrArray 
     double along = (double) epoch / MAX (1u, options->epochs - 1);
 
     where->epoch = epoch + 1;
+    agree (&t);
     t.adam.rate = options->rate * (0.1 + 0.9 * 0.5 * (1.0 + cos (G_PI * along)));
     pass (&t, train, random, TRUE, sum);
-    summary->loss = where->loss = sum[3] > 0.0 ? sum[0] / sum[3] : NAN;
+    summary->loss = where->loss = sum[COUNT] > 0.0 ? sum[LOSS] / sum[COUNT] : NAN;
     if (t.stopped && hold->len > 0)
       break;
     summary->epochs = epoch + 1;
@@ -464,14 +488,14 @@ mlo_predictor_train (MloBitratePredictor * p, GPtrArray * recordings, GPtrArray 
       double loss;
 
       pass (&t, hold, NULL, FALSE, sum);
-      loss = sum[0] / sum[3];
+      loss = sum[LOSS] / sum[COUNT];
       where->validation = loss;
       if (loss < best) {
         best = loss;
         worse = 0;
         summary->validation = loss;
-        summary->error = sum[1] / sum[3];
-        summary->over = sum[2] / sum[3];
+        summary->error = sum[ERROR] / sum[COUNT];
+        summary->over = sum[OVER] / sum[COUNT];
         memcpy (t.best, t.params, t.n_params * sizeof (float));
       } else if (++worse == options->patience) {
         report (&t, TRUE);

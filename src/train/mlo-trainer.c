@@ -6,7 +6,7 @@
 
 #include "mlo-error.h"
 
-/* Episodes that run between two calls of the progress function. */
+/* Episodes that each rank runs between two calls of the progress function. */
 #define RECORD_CHUNK 16
 /* Trials of the margin are so many times as long as those of the parameters: what they tell apart is less. */
 #define MARGIN_EPISODES 20
@@ -104,14 +104,36 @@ typedef struct
   gboolean stopped;
 } Run;
 
-/* For the inner trainers: remembers that the user stopped. */
+static const MloGroup *
+group_of (const Run * run)
+{
+  return mlo_workers_group (run->workers);
+}
+
+/* On the leading rank: remembers that the user stopped. */
+static void
+tell (Run * run, const MloProgress * where)
+{
+  if (!run->stopped && mlo_group_leads (group_of (run)) && run->progress && !run->progress (run->user_data, where))
+    run->stopped = TRUE;
+}
+
+/* On all ranks: the leading rank's numbers, and whether the user stopped it. */
+static void
+follow_leader (Run * run, float *params, gsize n)
+{
+  mlo_group_broadcast (group_of (run), params, n * sizeof *params);
+  mlo_group_broadcast (group_of (run), &run->stopped, sizeof run->stopped);
+}
+
+/* For the inner trainers, on all ranks. */
 static gboolean
 on_progress (gpointer user_data, const MloProgress * where)
 {
   Run *run = user_data;
 
-  if (!run->stopped && run->progress && !run->progress (run->user_data, where))
-    run->stopped = TRUE;
+  tell (run, where);
+  follow_leader (run, NULL, 0);
   return !run->stopped;
 }
 
@@ -160,11 +182,31 @@ start_optimizer (const MloTrainerOptions * o, const MloTrained * from)
   return mlo_quality_optimizer_new (&o->optimizer, &random);
 }
 
+/* Every rank starts from rank 0's numbers, wherever it has read its own. */
+static void
+start_together (Run * run, MloTrained * out)
+{
+  gsize n;
+
+  if (mlo_group_size (group_of (run)) == 1)
+    return;
+  if (out->predictor) {
+    float *params = mlo_bitrate_predictor_parameters (out->predictor, &n);
+
+    follow_leader (run, params, n);
+  }
+  if (out->optimizer) {
+    float *params = mlo_quality_optimizer_parameters (out->optimizer, &n);
+
+    follow_leader (run, params, n);
+  }
+}
+
 /* Episodes that run at once. */
 typedef struct
 {
   const MloEnvironment *env;
-  const MloEpisode *episodes;
+  const MloEpisode *episodes;   /* this rank's */
   MloRecording **out;
 } Recorder;
 
@@ -182,6 +224,7 @@ record (Run * run, const char *stage, const MloEpisode * episodes, guint n)
 {
   GPtrArray *out = g_ptr_array_new_with_free_func ((GDestroyNotify) mlo_recording_free);
   g_autofree MloRecording **made = g_new0 (MloRecording *, n);
+  const guint chunk = RECORD_CHUNK * mlo_group_size (group_of (run));
 
   run->where.stage = stage;
   run->where.unit = "episodes";
@@ -190,11 +233,15 @@ record (Run * run, const char *stage, const MloEpisode * episodes, guint n)
   run->where.epoch_complete = FALSE;
   run->where.validation = NAN;
   run->where.loss = NAN;
-  for (guint at = 0; at < n && !run->stopped; at += RECORD_CHUNK) {
-    guint count = MIN (n - at, RECORD_CHUNK);
+  for (guint at = 0; at < n && !run->stopped; at += chunk) {
+    guint count = MIN (n - at, chunk), first, last;
     Recorder r = { run->env, episodes + at, made + at };
 
-    mlo_workers_run (run->workers, count, record_one, &r);
+    mlo_group_share (group_of (run), count, &first, &last);
+    r.episodes += first;
+    r.out += first;
+    mlo_workers_run (run->workers, last - first, record_one, &r);
+    mlo_group_exchange_recordings (group_of (run), made + at, count);
     for (guint i = 0; i < count; i++)
       g_ptr_array_add (out, made[at + i]);
     run->where.done = at + count;
@@ -349,6 +396,7 @@ train_optimizer (Run * run, MloTrained * out)
             out->optimizer,.epsilon = epsilon,.baseline = TRUE,.size_price = o->size_price,.fps_price =
             o->fps_price,.bitrate_price = o->bitrate_price,};
     }
+    follow_leader (run, params, n_params);
     made = record (run, "record", episodes, o->optimizer_episodes);
     for (guint i = 0; i < made->len; i++)
       mlo_replay_add_recording (replay, made->pdata[i], scaling, training.n_steps, training.gamma);
@@ -359,16 +407,18 @@ train_optimizer (Run * run, MloTrained * out)
     run->where.stage = "optimizer";
     run->where.unit = "updates";
     run->where.total = (double) o->optimizer_updates * o->optimizer_rounds;
-    for (guint u = 0; u < o->optimizer_updates && !run->stopped; u++) {
+    /* One batch is so little work that handing its gradient round would take longer: rank 0 does it. */
+    for (guint u = 0; u < o->optimizer_updates && !run->stopped && mlo_group_leads (group_of (run)); u++) {
       sum += mlo_optimizer_trainer_update (trainer, replay, &random);
       loss = sum / (u + 1);
       if (++done % UPDATE_CHUNK == 0) {
         run->where.done = done;
         run->where.loss = loss;
         run->where.epoch_complete = FALSE;
-        on_progress (run, &run->where);
+        tell (run, &run->where);
       }
     }
+    follow_leader (run, params, n_params);
 
     run->where.validation = NAN;
     if ((round + 1) % o->select_every == 0 || round + 1 == o->optimizer_rounds) {
@@ -376,6 +426,7 @@ train_optimizer (Run * run, MloTrained * out)
       double reward;
 
       mlo_optimizer_trainer_average (trainer, params);
+      follow_leader (run, params, n_params);
       reward = try_optimizer (run, out, o->select_episodes);
 
       run->where.validation = reward;
@@ -412,6 +463,7 @@ mlo_trainer_simulate (const MloTrainerOptions * options, const MloEnvironment * 
 
   memset (out, 0, sizeof *out);
   out->predictor = start_predictor (options, from);
+  start_together (&run, out);
   if (from)
     out->predictor_summary = g_strdup (from->predictor_summary);
   if (options->rounds > 0)
@@ -483,6 +535,7 @@ mlo_trainer_dataset (const MloTrainerOptions * options, const MloDataset * datas
   memset (out, 0, sizeof *out);
   out->predictor = start_predictor (options, from);
   out->optimizer = start_optimizer (options, from);
+  start_together (&run, out);
   split (dataset, train, hold);
   training.epochs = epochs;
   mlo_random_seed (&random, mlo_seed_mix (options->seed, SEED_ORDER, 0));
@@ -510,6 +563,7 @@ mlo_trainer_dataset (const MloTrainerOptions * options, const MloDataset * datas
     g_autoptr (MloOptimizerTrainer) trainer = mlo_optimizer_trainer_new (out->optimizer, &offline);
     guint per_epoch = MAX (1u, mlo_replay_size (replay) / offline.batch), done = 0;
     gsize n_params;
+    float *params = mlo_quality_optimizer_parameters (out->optimizer, &n_params);
 
     mlo_random_seed (&random, mlo_seed_mix (options->seed, SEED_SAMPLE, 0));
     memset (&run.where, 0, sizeof run.where);
@@ -522,18 +576,19 @@ mlo_trainer_dataset (const MloTrainerOptions * options, const MloDataset * datas
       double sum = 0.0;
 
       run.where.epoch = epoch + 1;
-      for (guint u = 0; u < per_epoch && !run.stopped; u++) {
+      for (guint u = 0; u < per_epoch && !run.stopped && mlo_group_leads (group_of (&run)); u++) {
         sum += mlo_optimizer_trainer_update (trainer, replay, &random);
         run.where.loss = sum / (u + 1);
         run.where.done = ++done;
         run.where.epoch_complete = FALSE;
         if (done % UPDATE_CHUNK == 0)
-          on_progress (&run, &run.where);
+          tell (&run, &run.where);
       }
       run.where.epoch_complete = TRUE;
       on_progress (&run, &run.where);
     }
-    mlo_optimizer_trainer_average (trainer, mlo_quality_optimizer_parameters (out->optimizer, &n_params));
+    mlo_optimizer_trainer_average (trainer, params);
+    follow_leader (&run, params, n_params);
     out->optimizer_summary =
         g_strdup_printf ("dataset, offline: seed %" G_GUINT64_FORMAT ", %u transitions, %u updates, "
         "conservative %g%s", options->seed, mlo_replay_size (replay), done, offline.conservative,

@@ -12,7 +12,9 @@ G_BEGIN_DECLS
 
 /**
  * MloTrainerOptions: the whole training. The same options and seed give the same bits on one
- * machine, with any number of threads.
+ * machine, with any number of threads. Where the workers have a group, episodes and the predictor's gradients are
+ * shared among its ranks, with the same result on like processors; every rank makes the same calls and ends with the
+ * same networks. The progress function is asked on rank 0 alone.
  */
 typedef struct
 {

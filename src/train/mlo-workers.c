@@ -12,6 +12,7 @@ struct _MloWorkers
   guint next, count;            /* pieces */
   guint busy;                   /* threads inside func */
   gboolean quit;
+  const MloGroup *group;        /* the caller's alone */
 };
 
 /* Takes pieces until none is left. Called and returns with the lock held. */
@@ -95,4 +96,16 @@ mlo_workers_run (MloWorkers * w, guint count, MloWorkFunc func, gpointer user_da
     g_cond_wait (&w->done, &w->lock);
   w->count = w->next = 0;
   g_mutex_unlock (&w->lock);
+}
+
+void
+mlo_workers_set_group (MloWorkers * w, const MloGroup * group)
+{
+  w->group = group;
+}
+
+const MloGroup *
+mlo_workers_group (const MloWorkers * w)
+{
+  return w->group;
 }

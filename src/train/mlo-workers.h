@@ -2,7 +2,7 @@
 #ifndef MLO_WORKERS_H
 #define MLO_WORKERS_H
 
-#include <glib.h>
+#include "mlo-group.h"
 
 G_BEGIN_DECLS
 
@@ -20,7 +20,11 @@ MloWorkers *mlo_workers_new (guint n);
 void mlo_workers_free (MloWorkers * w);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloWorkers, mlo_workers_free)
 
-/* Calls @func for 0 .. @count - 1 and returns when all are done. One caller at a time. */
+/* The processes among which the trainers share their work, too; NULL (as at first): none. Borrowed. */
+void mlo_workers_set_group (MloWorkers * w, const MloGroup * group);
+const MloGroup *mlo_workers_group (const MloWorkers * w);
+
+/* Calls @func for 0 .. @count - 1 and returns when all are done, all of them in this process. One caller at a time. */
 void mlo_workers_run (MloWorkers * w, guint count, MloWorkFunc func, gpointer user_data);
 
 G_END_DECLS
