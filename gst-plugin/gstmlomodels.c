@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mlo-error.h"
+#include "mlo-relocate.h"
 
 gboolean
 gst_mlo_models_load (GstMloModels * models, const char *folder, GError ** error)
@@ -34,9 +35,7 @@ gst_mlo_models_default_folder (void)
 
   if (folder && *folder)
     return g_strdup (folder);
-  if (g_file_test (MLO_MODEL_DIR, G_FILE_TEST_IS_DIR))
-    return g_strdup (MLO_MODEL_DIR);
-  return NULL;
+  return mlo_relocate_found (gst_mlo_models_default_folder, MLO_PLUGIN_DIR, MLO_PREFIX, MLO_MODEL_DIR);
 }
 
 void

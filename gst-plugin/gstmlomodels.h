@@ -22,7 +22,8 @@ typedef struct
 /* Both files of @folder. FALSE, nothing loaded, and @error naming the file and the reason. */
 gboolean gst_mlo_models_load (GstMloModels * models, const char *folder, GError ** error);
 
-/* The folder named by the environment, or the installed one, where it exists; else NULL. */
+/* (transfer full): the folder named by the environment; else the installed one, which is looked for from the plugin's
+ * own place first; NULL where there is none. */
 char *gst_mlo_models_default_folder (void);
 
 void gst_mlo_models_clear (GstMloModels * models);

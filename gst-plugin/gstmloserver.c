@@ -8,6 +8,7 @@
 #include <gmodule.h>
 
 #include "mlo-error.h"
+#include "mlo-relocate.h"
 
 #define LIBSOUP_2 "libsoup-2.4.so.1"
 
@@ -22,25 +23,20 @@ has_libsoup_2 (void)
   return handle != NULL;
 }
 
-/* The first that is there; NULL: none. */
+/* The build's own or the installed one; NULL: none. */
 static char *
 find_module (void)
 {
-  static const char *const beside[] = { "../mloptimizer/", "../src/service/" };
   Dl_info info;
 
   if (dladdr ((void *) has_libsoup_2, &info) && info.dli_fname) {
-    g_autofree char *folder = g_path_get_dirname (info.dli_fname);
+    g_autofree char *plugin = g_path_get_dirname (info.dli_fname);
+    g_autofree char *built = g_build_filename (plugin, "../src/service", MLO_CHANNEL_FILE, NULL);
 
-    for (guint i = 0; i < G_N_ELEMENTS (beside); i++) {
-      g_autofree char *path = g_build_filename (folder, beside[i], MLO_CHANNEL_FILE, NULL);
-
-      if (g_file_test (path, G_FILE_TEST_EXISTS))
-        return g_steal_pointer (&path);
-    }
+    if (g_file_test (built, G_FILE_TEST_EXISTS))
+      return g_steal_pointer (&built);
   }
-  return g_file_test (MLO_CHANNEL_DIR "/" MLO_CHANNEL_FILE, G_FILE_TEST_EXISTS)
-      ? g_strdup (MLO_CHANNEL_DIR "/" MLO_CHANNEL_FILE) : NULL;
+  return mlo_relocate_found (has_libsoup_2, MLO_PLUGIN_DIR, MLO_PREFIX, MLO_CHANNEL_DIR "/" MLO_CHANNEL_FILE);
 }
 
 const MloChannelTable *

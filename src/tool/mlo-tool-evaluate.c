@@ -23,7 +23,7 @@ standard_contenders (const MloContestModels * m)
 static gboolean
 load_models (MloContest * c, char **folders, char **files, GError ** error)
 {
-  const char *const standard[] = { "models", NULL };
+  const char *const standard[] = { mlo_tool_models_or (NULL), NULL };
   gboolean predictor = FALSE, optimizer = FALSE;
   const MloContestModels *first;
 
@@ -95,7 +95,7 @@ run (int argc, char **argv)
   MloContestOptions options = { 0 };
   const GOptionEntry entries[] = {
     {"models", 'm', 0, G_OPTION_ARG_FILENAME_ARRAY, &folders,
-        "Folder of the model files (models); again for more trainings, whose spread is shown", "DIR"},
+        "Folder of the model files (models, else installed ones); again for more, whose spread is shown", "DIR"},
     {"model", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &files, "One model file instead; what it lacks is left out", "FILE"},
     {"traces", 't', 0, G_OPTION_ARG_STRING, &traces,
         "Recordings under this folder, or \"generated\" (that)", "DIR"},

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mlo-error.h"
+#include "mlo-relocate.h"
 #include "mlo-tensorfile.h"
 
 gboolean
@@ -56,4 +57,25 @@ mlo_tool_load_model (const char *path, MloBitratePredictor ** predictor, MloQual
     *predictor = p;
   }
   return TRUE;
+}
+
+const char *
+mlo_tool_installed_models (void)
+{
+  static char *found = NULL;
+
+  if (!found)
+    found = mlo_relocate_found (mlo_tool_installed_models, MLO_TOOL_DIR, MLO_PREFIX, MLO_MODEL_DIR);
+  return found;
+}
+
+const char *
+mlo_tool_models_or (const char *given)
+{
+  const char *installed;
+
+  if (given || g_file_test ("models", G_FILE_TEST_IS_DIR))
+    return given ? given : "models";
+  installed = mlo_tool_installed_models ();
+  return installed ? installed : "models";
 }

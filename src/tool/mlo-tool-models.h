@@ -16,6 +16,10 @@ gboolean mlo_tool_load_models (const char *folder, MloBitratePredictor ** predic
 /* Loads one file, whichever network is in it, in place of what @predictor or @optimizer holds (freed). */
 gboolean mlo_tool_load_model (const char *path, MloBitratePredictor ** predictor, MloQualityOptimizer ** optimizer,
     GError ** error);
+/* The installed models' folder, for as long as the process lives; NULL: none. */
+const char *mlo_tool_installed_models (void);
+/* @given; else "models" where that is a folder, as in the repository; else the installed ones; never NULL. */
+const char *mlo_tool_models_or (const char *given);
 
 G_END_DECLS
 #endif

@@ -95,8 +95,8 @@ usual_models (void)
 
   if (variable && *variable)
     return variable;
-  if (g_file_test (MLO_MODEL_DIR, G_FILE_TEST_IS_DIR))
-    return MLO_MODEL_DIR;
+  if (mlo_tool_installed_models ())
+    return mlo_tool_installed_models ();
   return g_file_test ("models/" MLO_PREDICTOR_FILE, G_FILE_TEST_EXISTS) ? "models" : NULL;
 }
 

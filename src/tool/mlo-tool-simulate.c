@@ -112,7 +112,8 @@ run (int argc, char **argv)
     {"kind", 0, 0, G_OPTION_ARG_STRING, &kind_text,
         "Generated link with everything drawn from the seed: lte, 5g, wifi, satellite, wired, fading", "KIND"},
     {"controller", 'c', 0, G_OPTION_ARG_STRING, &controller, MLO_CONTENDER_NAMES " (ours)", "NAME"},
-    {"models", 'm', 0, G_OPTION_ARG_FILENAME, &models, "Folder of the model files (models)", "DIR"},
+    {"models", 'm', 0, G_OPTION_ARG_FILENAME, &models, "Folder of the model files (models, else the installed ones)",
+        "DIR"},
     {"rtt", 0, 0, G_OPTION_ARG_DOUBLE, &rtt, "Round-trip time without queue (40)", "MS"},
     {"queue", 0, 0, G_OPTION_ARG_DOUBLE, &queue, "Room in the queue, at the trace's mean rate (300)", "MS"},
     {"loss", 0, 0, G_OPTION_ARG_DOUBLE, &loss, "Packets lost by chance (0)", "PERCENT"},
@@ -198,11 +199,13 @@ run (int argc, char **argv)
     return mlo_tool_fail (MLO_EXIT_USAGE, "--feedback %s: not one of twcc, rr, none", feedback);
 
   if (mlo_contender_needs_predictor (&contender) || mlo_contender_needs_optimizer (&contender)) {
-    if (!mlo_tool_load_models (models ? models : "models", &predictor, &optimizer, &error))
+    const char *folder = mlo_tool_models_or (models);
+
+    if (!mlo_tool_load_models (folder, &predictor, &optimizer, &error))
       return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
     if ((mlo_contender_needs_predictor (&contender) && !predictor)
         || (mlo_contender_needs_optimizer (&contender) && !optimizer))
-      return mlo_tool_fail (MLO_EXIT_FAILURE, "%s: not both networks are there", models ? models : "models");
+      return mlo_tool_fail (MLO_EXIT_FAILURE, "%s: not both networks are there", folder);
   }
   if (log_path && !(show.log = fopen (log_path, "we")))
     return mlo_tool_fail (MLO_EXIT_FAILURE, "%s: cannot be written", log_path);
