@@ -2,7 +2,7 @@
 #ifndef BENCH_HELPERS_H
 #define BENCH_HELPERS_H
 
-/* What the benchmarks share: a clock in us, and medians. */
+/* What the benchmarks share: clocks in us, and medians. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -20,6 +20,16 @@ bench_now_us (void)
   struct timespec t;
 
   clock_gettime (CLOCK_MONOTONIC, &t);
+  return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
+}
+
+/* Of this thread's work alone: time that others took from it does not count. */
+static inline double
+bench_cpu_us (void)
+{
+  struct timespec t;
+
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &t);
   return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
 }
 
