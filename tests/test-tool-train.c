@@ -102,7 +102,7 @@ test_dataset (void)
 static void
 test_log (void)
 {
-  g_auto (Ran) simulated = tool ("simulate --kind wifi --seconds 20 -c rules --quiet --log log.jsonl");
+  g_auto (Ran) simulated = tool ("simulate --kind wifi --seconds 20 -c gcc --quiet --log log.jsonl");
   g_auto (Ran) trained = { 0 };
 
   g_assert_cmpint (simulated.code, ==, 0);

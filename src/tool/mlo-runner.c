@@ -141,6 +141,109 @@ make_policy (const MloRun * run, Oracle * oracle, MloController ** controller)
   return mlo_controller_policy (*controller);
 }
 
+/* A baseline with our eyes: it decides, and a controller that sees the same makes the observations for the log. */
+typedef struct
+{
+  MloPolicy policy;
+  MloPolicy *driver;
+  MloController *observer;
+} Watched;
+
+static void
+watched_on_packets (MloPolicy * policy, gint64 now_us, const MloPacket * packets, guint n)
+{
+  Watched *w = (Watched *) policy;
+
+  mlo_controller_on_packets (w->observer, now_us, packets, n);
+  if (w->driver->klass->on_packets)
+    w->driver->klass->on_packets (w->driver, now_us, packets, n);
+}
+
+static void
+watched_on_frame_sent (MloPolicy * policy, gint64 now_us, guint32 bytes, gboolean keyframe)
+{
+  Watched *w = (Watched *) policy;
+
+  mlo_controller_on_frame_sent (w->observer, now_us, bytes, keyframe);
+  if (w->driver->klass->on_frame_sent)
+    w->driver->klass->on_frame_sent (w->driver, now_us, bytes, keyframe);
+}
+
+static void
+watched_on_receiver_report (MloPolicy * policy, gint64 now_us, const MloReceiverReport * report)
+{
+  Watched *w = (Watched *) policy;
+
+  mlo_controller_on_receiver_report (w->observer, now_us, report);
+  if (w->driver->klass->on_receiver_report)
+    w->driver->klass->on_receiver_report (w->driver, now_us, report);
+}
+
+static const MloDecision *
+watched_tick (MloPolicy * policy, gint64 now_us, const MloSample * local)
+{
+  Watched *w = (Watched *) policy;
+  const MloDecision *d = w->driver->klass->tick (w->driver, now_us, local);
+
+  mlo_controller_tick (w->observer, now_us, local);
+  mlo_controller_override (w->observer, d);
+  return d;
+}
+
+static const MloDecision *
+watched_react (MloPolicy * policy, gint64 now_us)
+{
+  Watched *w = (Watched *) policy;
+
+  return w->driver->klass->react ? w->driver->klass->react (w->driver, now_us) : NULL;
+}
+
+static gboolean
+watched_probe (MloPolicy * policy, gint64 now_us, MloProbe * probe)
+{
+  Watched *w = (Watched *) policy;
+
+  return w->driver->klass->probe && w->driver->klass->probe (w->driver, now_us, probe);
+}
+
+static void
+watched_free (MloPolicy * policy)
+{
+  Watched *w = (Watched *) policy;
+
+  mlo_policy_free (w->driver);
+  mlo_controller_free (w->observer);
+  g_free (w);
+}
+
+static const MloPolicyClass watched_class = {
+  .name = "watched",
+  .on_packets = watched_on_packets,
+  .on_frame_sent = watched_on_frame_sent,
+  .on_receiver_report = watched_on_receiver_report,
+  .tick = watched_tick,
+  .react = watched_react,
+  .probe = watched_probe,
+  .free = watched_free,
+};
+
+/* Takes @driver. */
+static MloPolicy *
+watch (const MloRun * run, MloPolicy * driver, MloController ** observer)
+{
+  MloControllerConfig config = mlo_controller_config_default;
+  Watched *w = g_new0 (Watched, 1);
+
+  config.limits = run->config->limits;
+  config.source = run->config->source;
+  config.traits = mlo_actuator_traits_default;
+  config.interval_us = run->config->interval_us;
+  w->policy.klass = &watched_class;
+  w->driver = driver;
+  w->observer = *observer = mlo_controller_new (&config);
+  return &w->policy;
+}
+
 void
 mlo_run (const MloRun * run, MloRunOutcome * out)
 {
@@ -153,6 +256,8 @@ mlo_run (const MloRun * run, MloRunOutcome * out)
   guint second = (guint) MAX (1, G_USEC_PER_SEC / run->config->interval_us);
 
   memset (out, 0, sizeof *out);
+  if (!controller && run->on_tick)
+    policy = watch (run, g_steal_pointer (&policy), &controller);
   for (guint i = 0; i < n; i++) {
     MloEnvStep step;
     const MloDecision *d = &step.decision;
@@ -178,7 +283,7 @@ mlo_run (const MloRun * run, MloRunOutcome * out)
         out->prediction_under -= e;
     }
     if (run->on_tick)
-      run->on_tick (run->user_data, &step, controller ? mlo_controller_sample (controller) : &step.sample);
+      run->on_tick (run->user_data, &step, mlo_controller_sample (controller));
   }
   mlo_env_result (env, &out->result);
 }
