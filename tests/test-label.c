@@ -2,13 +2,20 @@
 #include "mlo-label.h"
 
 #include "mlo-qoe.h"
+#include "mlo-trace.h"
+
+static double
+carried (gpointer trace, gint64 time_us)
+{
+  return mlo_trace_position (trace, time_us, NULL);
+}
 
 static MloLabelInput
-input (const MloTrace * trace)
+input (MloTrace * trace)
 {
   return (MloLabelInput) {
-  .trace = trace,.horizon_s = 1.0,.min_kbps = 300.0,.max_kbps = 12000.0,.overhead = 1.037,.base_ms = 35.0,.fps =
-        60.0,.scale = 1.0,.pixels = 1280.0 * 720.0,.complexity = 0.72};
+  .carried = carried,.path = trace,.horizon_s = 1.0,.min_kbps = 300.0,.max_kbps = 12000.0,.overhead = 1.037,.base_ms =
+        35.0,.fps = 60.0,.scale = 1.0,.pixels = 1280.0 * 720.0,.complexity = 0.72};
 }
 
 /* On a steady link the label lies close below what it carries, at any rate. */
@@ -115,7 +122,6 @@ test_best (void)
     g_autoptr (MloTrace) t = mlo_trace_generate (k % MLO_N_TRACE_KINDS, &random, 30.0);
     MloLabelInput in = input (t);
 
-    l->hint = plain->hint = 0;
     in.complexity = 0.3;
     for (int i = 0; i < 10; i++) {
       double best = -INFINITY, kbps, reward;

@@ -214,6 +214,21 @@ mlo_controller_set_traits (MloController * c, const MloActuatorTraits * traits)
   c->config.traits = *traits;
 }
 
+void
+mlo_controller_set_networks (MloController * c, const MloBitratePredictor * predictor,
+    const MloQualityOptimizer * optimizer)
+{
+  g_return_if_fail (!predictor == !c->config.predictor && !optimizer == !c->config.optimizer);
+  if (predictor) {
+    const MloPredictorConfig *a = mlo_bitrate_predictor_config (predictor);
+    const MloPredictorConfig *b = mlo_bitrate_predictor_config (c->config.predictor);
+
+    g_return_if_fail (a->hidden == b->hidden && a->layers == b->layers && a->form == b->form);
+  }
+  c->config.predictor = predictor;
+  c->config.optimizer = optimizer;
+}
+
 /* What came in, turned into a capacity. A wider window where the sharp one has too little. */
 static void
 measure_capacity (MloController * c, gint64 now_us)
@@ -707,6 +722,14 @@ const MloSample *
 mlo_controller_sample (const MloController * c)
 {
   return &c->sample;
+}
+
+MloCapacityKind
+mlo_controller_capacity_kind (const MloController * c)
+{
+  if (c->capacity_us == 0 || c->last_tick_us - c->capacity_us >= c->config.interval_us)
+    return MLO_CAPACITY_OLD;
+  return c->capacity.lower_bound ? MLO_CAPACITY_AT_LEAST : MLO_CAPACITY_MEASURED;
 }
 
 void

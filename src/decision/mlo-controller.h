@@ -52,6 +52,11 @@ void mlo_controller_set_limits (MloController * c, const MloLimits * limits);
 void mlo_controller_set_source (MloController * c, const MloSource * source);
 void mlo_controller_set_traits (MloController * c, const MloActuatorTraits * traits);
 
+/* Other weights of the same shapes from the next tick on, after online learning; what is measured and the predictor's
+ * state stay. Borrowed as those of the configuration; NULL only where that is NULL there. */
+void mlo_controller_set_networks (MloController * c, const MloBitratePredictor * predictor,
+    const MloQualityOptimizer * optimizer);
+
 /* A discontinuity (pause, flush, another path): what was measured is forgotten, the ladder stays. */
 void mlo_controller_reset (MloController * c);
 
@@ -77,6 +82,9 @@ const MloDecision *mlo_controller_react (MloController * c, gint64 now_us);
 const MloDecision *mlo_controller_decision (const MloController * c);
 /* The last tick's complete observation. */
 const MloSample *mlo_controller_sample (const MloController * c);
+
+/* What the bandwidth in it is worth. */
+MloCapacityKind mlo_controller_capacity_kind (const MloController * c);
 
 /* The application altered or vetoed the last decision: @taken is what is really set, and the
  * controller goes on from there. */

@@ -112,6 +112,16 @@ mlo_bitrate_predictor_copy_parameters (const MloBitratePredictor * p, float *to)
     memcpy (to, p->params, p->n_params * sizeof *to);
 }
 
+MloBitratePredictor *
+mlo_bitrate_predictor_copy (const MloBitratePredictor * p)
+{
+  MloBitratePredictor *copy = allocate (&p->config);
+
+  mlo_bitrate_predictor_copy_parameters (p, copy->params);
+  pack (copy, NN_WEIGHTS_F32);
+  return copy;
+}
+
 /* Hidden width and layers, from the names and shapes that are there. */
 static gboolean
 read_shape (const char *path, const MloTensorFile * f, MloPredictorConfig * config, GError ** error)

@@ -48,6 +48,8 @@ MloTensorFile *mlo_bitrate_predictor_to_tensors (const MloBitratePredictor * p, 
     GError ** error);
 /* The same, written aside, synced, renamed. */
 gboolean mlo_bitrate_predictor_save (const MloBitratePredictor * p, const char *path, const char *training, GError ** error);
+/* The same shape and parameters in a network of its own, laid out for use. */
+MloBitratePredictor *mlo_bitrate_predictor_copy (const MloBitratePredictor * p);
 void mlo_bitrate_predictor_free (MloBitratePredictor * p);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloBitratePredictor, mlo_bitrate_predictor_free)
 

@@ -76,6 +76,16 @@ mlo_quality_optimizer_copy_parameters (const MloQualityOptimizer * q, float *to)
     memcpy (to, q->params, q->n_params * sizeof *to);
 }
 
+MloQualityOptimizer *
+mlo_quality_optimizer_copy (const MloQualityOptimizer * q)
+{
+  MloQualityOptimizer *copy = allocate (&q->config);
+
+  mlo_quality_optimizer_copy_parameters (q, copy->params);
+  pack (copy, NN_WEIGHTS_F32);
+  return copy;
+}
+
 /* (transfer full) @params: (q->n_params) */
 static MloTensorFile *
 to_file (const MloQualityOptimizer * q, const float *params, const char *training)

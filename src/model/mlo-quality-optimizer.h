@@ -32,6 +32,8 @@ MloQualityOptimizer *mlo_quality_optimizer_from_tensors (const char *path, const
 MloTensorFile *mlo_quality_optimizer_to_tensors (const MloQualityOptimizer * q, const char *path, const char *training,
     GError ** error);
 gboolean mlo_quality_optimizer_save (const MloQualityOptimizer * q, const char *path, const char *training, GError ** error);
+/* The same parameters in a network of its own, laid out for use. */
+MloQualityOptimizer *mlo_quality_optimizer_copy (const MloQualityOptimizer * q);
 void mlo_quality_optimizer_free (MloQualityOptimizer * q);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloQualityOptimizer, mlo_quality_optimizer_free)
 

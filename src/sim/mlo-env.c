@@ -86,6 +86,7 @@ struct _MloEnv
   MloQoeMeter *meter;
   MloRandom random;             /* of feedback and of what is measured locally */
   MloLabel label;
+  guint label_hint;
   MloDecision decision;         /* in force */
   guint32 payload;              /* bytes of a full packet */
   gint64 now_us, next_tick_us;
@@ -697,8 +698,10 @@ mlo_env_label_kbps (MloEnv * env, double horizon_s)
   const MloEnvConfig *c = &env->config;
   const double source = (double) c->source.width * c->source.height;
   const double share = (double) coded_width (env) * coded_height (env) / source;
+  MloTraceCursor cursor = { env->trace, env->label_hint };
   MloLabelInput in = {
-    .trace = env->trace,
+    .carried = mlo_trace_cursor_position,
+    .path = &cursor,
     .now_us = env->now_us,
     .horizon_s = horizon_s,
     .backlog_bytes = mlo_link_backlog_bytes (env->link, env->now_us),
@@ -717,6 +720,8 @@ mlo_env_label_kbps (MloEnv * env, double horizon_s)
     .complexity = env->encoder.complexity,
   };
 
+  mlo_trace_position (env->trace, env->now_us, &env->label_hint);
+  cursor.hint = env->label_hint;
   return mlo_label_kbps (&env->label, &in);
 }
 

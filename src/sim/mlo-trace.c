@@ -177,6 +177,14 @@ mlo_trace_position (const MloTrace * t, gint64 time_us, guint * hint)
 }
 
 double
+mlo_trace_cursor_position (gpointer cursor, gint64 time_us)
+{
+  MloTraceCursor *c = cursor;
+
+  return mlo_trace_position (c->trace, time_us, &c->hint);
+}
+
+double
 mlo_trace_time_of (const MloTrace * t, double bytes, guint * hint)
 {
   const double total = t->bytes_before[t->n_rows];

@@ -85,6 +85,15 @@ double mlo_trace_position (const MloTrace * t, gint64 time_us, guint * hint);
 /* The earliest time at which the position reaches @bytes, in us and its fraction; INFINITY where it
  * never does. */
 double mlo_trace_time_of (const MloTrace * t, double bytes, guint * hint);
+/* A trace and where it was asked last, for mlo_trace_cursor_position(). */
+typedef struct
+{
+  const MloTrace *trace;
+  guint hint;
+} MloTraceCursor;
+
+/* mlo_trace_position() of an MloTraceCursor, as an MloCarriedFunc. */
+double mlo_trace_cursor_position (gpointer cursor, gint64 time_us);
 /* When the last of @bytes has left, if the link starts on them at @start_us and does nothing else.
  * G_MAXINT64 where the trace never carries anything. */
 gint64 mlo_trace_serve (const MloTrace * t, gint64 start_us, double bytes);

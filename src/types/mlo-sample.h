@@ -65,6 +65,14 @@ typedef struct
   gsize offset;                 /* in MloSample */
 } MloFieldInfo;
 
+/* What a sample's bandwidth is worth. */
+typedef enum
+{
+  MLO_CAPACITY_OLD,             /* nothing new was measured in the tick: little was sent, or nothing came */
+  MLO_CAPACITY_MEASURED,
+  MLO_CAPACITY_AT_LEAST,        /* too fast for the receiver's clock: a bound from below */
+} MloCapacityKind;
+
 const MloFieldInfo *mlo_field_info (MloField field);
 
 /* The field called @name, or -1. */

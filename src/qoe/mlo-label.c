@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mlo-label.h"
 
+#include <math.h>
+
 #include "mlo-qoe.h"
 
 /*
@@ -30,9 +32,7 @@
 #define PSNR_SLOPE 3.3
 /* Complexity moves all the time; the PSNR of the rates is computed anew after this much. */
 #define COMPLEXITY_STEP 0.02
-/* Rates between two that are tried first; MLO_LABEL_RATES less 1 is a multiple of it. */
-#define COARSE 3
-G_STATIC_ASSERT ((MLO_LABEL_RATES - 1) % COARSE == 0);
+G_STATIC_ASSERT ((MLO_LABEL_RATES - 1) % MLO_LABEL_COARSE == 0);
 
 static guint
 prepare (MloLabel * l, const MloLabelInput * in, guint * n_steps)
@@ -40,14 +40,13 @@ prepare (MloLabel * l, const MloLabelInput * in, guint * n_steps)
   const double frame_us = 1e6 / in->fps, horizon_us = MIN (in->horizon_s, 5.0) * 1e6;
   guint n = (guint) CLAMP (ceil (horizon_us / frame_us - 1e-9), 1.0, MLO_LABEL_MAX_FRAMES), j = 0;
   guint steps = (guint) MIN (ceil ((horizon_us + LATE_US) / MLO_LABEL_STEP_US) + 1.0, MLO_LABEL_MAX_STEPS);
-  double start = mlo_trace_position (in->trace, in->now_us, &l->hint);
-  guint hint = l->hint;
+  double start = in->carried (in->path, in->now_us);
 
   l->carried[0] = 0.0;
   for (guint i = 1; i <= steps; i++) {
     double delta;
 
-    l->carried[i] = mlo_trace_position (in->trace, in->now_us + (gint64) i * MLO_LABEL_STEP_US, &hint) - start;
+    l->carried[i] = in->carried (in->path, in->now_us + (gint64) i * MLO_LABEL_STEP_US) - start;
     delta = l->carried[i] - l->carried[i - 1];
     l->per_byte[i] = delta > 0.0 ? MLO_LABEL_STEP_US / delta : 0.0;
   }
@@ -148,23 +147,25 @@ fill_rates (MloLabel * l, const MloLabelInput * in)
 }
 
 double
-mlo_label_kbps (MloLabel * l, const MloLabelInput * in)
+mlo_label_curve (MloLabel * l, const MloLabelInput * in, float rewards[MLO_LABEL_POINTS])
 {
   guint steps, n = prepare (l, in, &steps), best = 0, from, to;
   double reward[MLO_LABEL_RATES];
 
   fill_rates (l, in);
-  /* Each COARSE-th rate first, then the best one's neighbours: the reward has one hill, as quality
+  /* Each MLO_LABEL_COARSE-th rate first, then the best one's neighbours: the reward has one hill, as quality
    * rises ever more slowly and the queue's cost ever faster. */
-  for (guint i = 0; i < MLO_LABEL_RATES; i += COARSE) {
+  for (guint i = 0; i < MLO_LABEL_RATES; i += MLO_LABEL_COARSE) {
     reward[i] = reward_of (l, in, n, steps, l->rate_kbps[i], l->psnr_db[i]);
+    if (rewards)
+      rewards[i / MLO_LABEL_COARSE] = (float) reward[i];
     if (reward[i] > reward[best])
       best = i;
   }
-  from = best >= COARSE ? best - COARSE + 1 : 0;
-  to = MIN (best + COARSE - 1, MLO_LABEL_RATES - 1);
+  from = best >= MLO_LABEL_COARSE ? best - MLO_LABEL_COARSE + 1 : 0;
+  to = MIN (best + MLO_LABEL_COARSE - 1, MLO_LABEL_RATES - 1);
   for (guint i = from; i <= to; i++) {
-    if (i % COARSE != 0) {
+    if (i % MLO_LABEL_COARSE != 0) {
       reward[i] = reward_of (l, in, n, steps, l->rate_kbps[i], l->psnr_db[i]);
       if (reward[i] > reward[best])
         best = i;
@@ -178,4 +179,10 @@ mlo_label_kbps (MloLabel * l, const MloLabelInput * in)
     return l->rate_kbps[best] * pow (l->rate_kbps[best + 1] / l->rate_kbps[best], shift);
   }
   return l->rate_kbps[best];
+}
+
+double
+mlo_label_kbps (MloLabel * l, const MloLabelInput * in)
+{
+  return mlo_label_curve (l, in, NULL);
 }

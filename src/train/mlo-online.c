@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mlo-online.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "mlo-online-predictor.h"
+
+const MloOnlineOptions mlo_online_options_default = {
+  .interval_us = 100000,
+  .horizon_s = 1.0,
+  .quantile = 0.5,
+  .predictor_rate = 2e-4,
+  .clip = 1.0,
+  .judge_every = 100,
+  .margin = 0.3,
+  .demote_margin = 0.1,
+  .forget = 0.05,
+};
+
+struct _MloOnline
+{
+  MloOnlineOptions options;
+  MloOnlinePredictor *predictor;        /* NULL: there is none */
+  MloQualityOptimizer *optimizer;       /* likewise */
+  guint64 ticks, refused, explored;
+};
+
+void
+mlo_online_tick_init (MloOnlineTick * t, const MloDecision * decision, const MloSample * sample,
+    MloCapacityKind capacity)
+{
+  memset (t, 0, sizeof *t);
+  t->sample = *sample;
+  t->capacity = capacity;
+  t->mask = decision->action_mask | 1u << MLO_ACTION_NONE;
+  t->action = (guint8) (t->mask >> decision->action & 1 ? decision->action : MLO_ACTION_NONE);
+  t->changed = (guint8) decision->changed;
+}
+
+MloOnline *
+mlo_online_new (const MloBitratePredictor * predictor, const MloQualityOptimizer * optimizer, GPtrArray * reserve,
+    const MloOnlineOptions * options, guint64 seed)
+{
+  MloOnline *o = g_new0 (MloOnline, 1);
+
+  o->options = *options;
+  if (predictor && mlo_bitrate_predictor_config (predictor)->form == MLO_FORM_STREAM)
+    o->predictor = mlo_online_predictor_new (predictor, reserve, &o->options, seed);
+  if (optimizer)
+    o->optimizer = mlo_quality_optimizer_copy (optimizer);
+  return o;
+}
+
+void
+mlo_online_free (MloOnline * o)
+{
+  if (!o)
+    return;
+  mlo_online_predictor_free (o->predictor);
+  mlo_quality_optimizer_free (o->optimizer);
+  g_free (o);
+}
+
+void
+mlo_online_feed (MloOnline * o, const MloOnlineTick * tick)
+{
+  o->ticks++;
+  o->explored += tick->explored;
+  if (o->predictor)
+    mlo_online_predictor_feed (o->predictor, tick);
+}
+
+MloOnlineWork
+mlo_online_step (MloOnline * o)
+{
+  return o->predictor ? mlo_online_predictor_step (o->predictor) : MLO_ONLINE_IDLE;
+}
+
+static void
+no_stats (MloOnlineNetworkStats * s)
+{
+  memset (s, 0, sizeof *s);
+  s->loss = s->held_shipped = s->held_champion = s->held_challenger = NAN;
+  s->reserve_shipped = s->reserve_challenger = s->win_share = NAN;
+}
+
+void
+mlo_online_stats (const MloOnline * o, MloOnlineStats * out)
+{
+  memset (out, 0, sizeof *out);
+  out->ticks = o->ticks;
+  out->explored = o->explored;
+  no_stats (&out->predictor);
+  no_stats (&out->optimizer);
+  if (o->predictor) {
+    const MloOnlineStream *s = mlo_online_predictor_stream (o->predictor);
+
+    out->predictor = *mlo_online_predictor_stats (o->predictor);
+    out->refused = s->n_refused;
+    out->labels = s->n_exact;
+    out->bounds = s->n_at_least;
+  }
+}
+
+MloBitratePredictor *
+mlo_online_copy_predictor (const MloOnline * o)
+{
+  return o->predictor ? mlo_bitrate_predictor_copy (mlo_online_predictor_champion (o->predictor)) : NULL;
+}
+
+MloQualityOptimizer *
+mlo_online_copy_optimizer (const MloOnline * o)
+{
+  return o->optimizer ? mlo_quality_optimizer_copy (o->optimizer) : NULL;
+}
+
+gsize
+mlo_online_state_size (const MloOnline * o)
+{
+  return o->predictor ? mlo_online_predictor_state_size (o->predictor) : 0;
+}
+
+void
+mlo_online_get_state (const MloOnline * o, float *state, MloOnlineNumbers * numbers)
+{
+  memset (numbers, 0, sizeof *numbers);
+  numbers->ticks = o->ticks;
+  if (o->predictor)
+    mlo_online_predictor_get_state (o->predictor, state, numbers);
+}
+
+gboolean
+mlo_online_set_state (MloOnline * o, const float *state, gsize n, const MloOnlineNumbers * numbers)
+{
+  if (n != mlo_online_state_size (o))
+    return FALSE;
+  for (gsize i = 0; i < n; i++) {
+    if (!isfinite (state[i]))
+      return FALSE;
+  }
+  o->ticks = numbers->ticks;
+  if (o->predictor)
+    mlo_online_predictor_set_state (o->predictor, state, numbers);
+  return TRUE;
+}
