@@ -542,6 +542,32 @@ test_allocates_nothing (void)
 }
 #endif
 
+/* An optimizer that never does anything: the picture comes back to its full size on a wide link all the same. */
+static void
+test_insists (void)
+{
+  MloRandom random;
+  MloOptimizerConfig config = {.scaling = mlo_scaling_log_default,.margin = 1e5 };
+  g_autoptr (MloQualityOptimizer) idle = NULL;
+  MloControllerConfig c = config_of (2000.0);
+  MloDecision small;
+  Stream s;
+
+  mlo_random_seed (&random, 1);
+  idle = mlo_quality_optimizer_new (&config, &random);
+  c.optimizer = idle;
+  stream_init (&s, &c, 20000.0);
+  stream_run (&s, 1.0);
+  small = *mlo_controller_decision (s.controller);
+  small.width = 640;
+  small.height = 360;
+  mlo_controller_override (s.controller, &small);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->height, ==, 360);
+  stream_run (&s, 60.0);
+  g_assert_cmpint (mlo_controller_decision (s.controller)->height, ==, 0);
+  stream_clear (&s);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -559,6 +585,7 @@ main (int argc, char **argv)
   g_test_add_func ("/controller/packets-over-metrics", test_packets_over_metrics);
 #if COUNT_ALLOCATIONS
   g_test_add_func ("/controller/deaf-encoder", test_deaf_encoder);
+  g_test_add_func ("/controller/insists", test_insists);
   g_test_add_func ("/controller/allocates-nothing", test_allocates_nothing);
 #endif
   return g_test_run ();

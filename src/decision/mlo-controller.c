@@ -52,6 +52,8 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 #define DEAF_EXCESS 1.15
 /* Points of R that the rule wants for a step. */
 #define RULE_MARGIN 3.0
+/* ... and for a step up that the optimizer does not take. */
+#define INSIST_MARGIN 5.0
 
 const MloControllerConfig mlo_controller_config_default = {
   .interval_us = 100000,
@@ -567,6 +569,20 @@ action_mask (const MloController * c, gint64 now_us, const MloLadderContext * ct
   return mask;
 }
 
+/* Back up where the picture and frame-rate terms promise much, whatever the optimizer sees in it: its values are about
+ * the next seconds, a size stays for half a minute. */
+static MloAction
+insist (const MloController * c, guint32 mask, const MloLadderContext * ctx, MloAction chosen)
+{
+  static const guint32 up = (1u << MLO_ACTION_RESOLUTION_UP) | (1u << MLO_ACTION_FPS_UP);
+  MloAction rise;
+
+  if (!(mask & up) || chosen <= MLO_ACTION_FPS_DOWN)
+    return chosen;
+  rise = mlo_ladder_rule (&c->ladder, ctx, mask & up, INSIST_MARGIN);
+  return rise == MLO_ACTION_NONE ? chosen : rise;
+}
+
 static MloAction
 choose_action (MloController * c, guint32 mask, const MloLadderContext * ctx)
 {
@@ -577,7 +593,7 @@ choose_action (MloController * c, guint32 mask, const MloLadderContext * ctx)
     return MLO_ACTION_NONE;
   if ((k->optimizer || k->choose) && (mlo_feedback_any (&c->feedback) || metrics_feed_networks (c))) {
     if (!k->choose)
-      return mlo_quality_optimizer_choose (k->optimizer, c->optimizer_state, mask, values);
+      return insist (c, mask, ctx, mlo_quality_optimizer_choose (k->optimizer, c->optimizer_state, mask, values));
     if (k->optimizer && mlo_quality_optimizer_values (k->optimizer, c->optimizer_state, values))
       return k->choose (k->user_data, c->optimizer_state, mask, values);
     return k->choose (k->user_data, c->optimizer_state, mask, NULL);
