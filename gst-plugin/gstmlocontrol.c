@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "gstmlortp.h"
-#include "mlo-controller.h"
 #include "mlo-system.h"
 
 GST_DEBUG_CATEGORY_EXTERN (gst_ml_optimizer_debug);
@@ -47,6 +46,8 @@ struct _GstMloControl
 
   /* The control thread's own. */
   MloController *controller;
+  GstMloLearn learn;
+  gboolean altered;             /* by the application, in this tick */
   GstMloRtp *rtp;
   GstMloPath path;
   MloSystem system;
@@ -216,6 +217,7 @@ take_snapshot (GstMloControl * c, const MloDecision * d)
   c->snapshot.encoder_kbps = c->actuator->property_kbps;
   c->snapshot.applied = c->n_applied;
   c->snapshot.reports = c->n_reports;
+  c->snapshot.trained = c->learn.learner != NULL;
   g_strlcpy (c->snapshot.encoder, factory ? GST_OBJECT_NAME (factory) : "", sizeof c->snapshot.encoder);
   g_mutex_unlock (&c->lock);
 }
@@ -277,8 +279,10 @@ act (GstMloControl * c, const MloDecision * decision)
   GstMloRefused refused;
 
   d.changed = differs (&d, &before);
-  if (d.changed && c->funcs->decide (c->user_data, &d, &before, control) && control)
+  if (d.changed && c->funcs->decide (c->user_data, &d, &before, control) && control) {
     settle (c, &d);
+    c->altered = TRUE;
+  }
   /* In observe mode nothing of ours stays in the way; the encoder keeps its last bitrate. */
   refused = gst_mlo_actuator_apply (c->actuator, &d, adapt, &c->format);
   gst_mlo_telemetry_set_window (c->telemetry, windowed ? d.window_bytes : G_MAXUINT64,
@@ -403,6 +407,27 @@ take_told (GstMloControl * c, gint64 now_us, MloSample * local)
   mlo_controller_on_metrics (c->controller, now_us, local);
 }
 
+/* In observe mode the stream is not what was decided, and says nothing of that. */
+static void
+learn (GstMloControl * c)
+{
+  MloLearnerReport before = c->learn.report;
+
+  if (!c->learn.learner)
+    return;
+  if (c->settings.mode != GST_MLO_MODE_CONTROL) {
+    c->learn.gap = TRUE;
+    return;
+  }
+  gst_mlo_learn_tick (&c->learn, c->controller, c->altered);
+  if (!c->learn.fresh)
+    return;
+  g_mutex_lock (&c->lock);
+  c->snapshot.training = c->learn.report;
+  g_mutex_unlock (&c->lock);
+  c->funcs->learned (c->user_data, &before, &c->learn.report);
+}
+
 /* --- the two sources --- */
 
 static void
@@ -411,6 +436,7 @@ catch_up (GstMloControl * c, gint64 now_us)
   if (g_atomic_int_compare_and_exchange (&c->reset, 1, 0)) {
     gst_mlo_telemetry_forget (c->telemetry);
     mlo_controller_reset (c->controller);
+    c->learn.gap = TRUE;
     c->told_floor_ms = -1.0;
     c->playing_since_us = now_us;
   }
@@ -471,7 +497,9 @@ on_tick (gpointer data)
   }
   take_told (c, now_us, &local);
   check_encoder (c, now_us);
+  c->altered = FALSE;
   act (c, mlo_controller_tick (c->controller, now_us, &local));
+  learn (c);
   return G_SOURCE_CONTINUE;
 }
 
@@ -489,7 +517,7 @@ control_thread (gpointer data)
 GstMloControl *
 gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMloTelemetry * telemetry,
     GstMloActuator * actuator, const MloBitratePredictor * predictor, const MloQualityOptimizer * optimizer,
-    guint interval_ms, const GstMloControlFuncs * funcs, gpointer user_data)
+    MloLearner * learner, guint interval_ms, const GstMloControlFuncs * funcs, gpointer user_data)
 {
   GstMloControl *c = g_new0 (GstMloControl, 1);
   MloControllerConfig config = mlo_controller_config_default;
@@ -503,6 +531,7 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
   c->actuator = actuator;
   c->funcs = funcs;
   c->user_data = user_data;
+  c->learn.learner = learner;
   c->interval_us = (gint64) interval_ms *1000;
   c->told_floor_ms = -1.0;
   mlo_system_init (&c->system, NULL);
@@ -512,6 +541,8 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
   gst_mlo_actuator_set_path (actuator, &c->path);
   if (c->path.element)
     set_kbps = gst_mlo_encoder_get_kbps (&c->path.encoder, c->path.element);
+  if (c->settings.limits.start_bitrate_kbps <= 0.0 && learner)
+    c->settings.limits.start_bitrate_kbps = mlo_learner_good_kbps (learner);
   if (c->settings.limits.start_bitrate_kbps <= 0.0)
     c->settings.limits.start_bitrate_kbps = set_kbps > 0.0 ? set_kbps : mlo_limits_default.start_bitrate_kbps;
   config.limits = c->settings.limits;
@@ -568,6 +599,7 @@ gst_mlo_control_free (GstMloControl * c)
   gst_mlo_rtp_free (c->rtp);
   gst_mlo_path_clear (&c->path);
   mlo_controller_free (c->controller);
+  gst_mlo_learn_clear (&c->learn);
   g_weak_ref_clear (&c->top);
   g_mutex_clear (&c->lock);
   g_free (c);

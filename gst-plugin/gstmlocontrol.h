@@ -3,6 +3,7 @@
 #define GST_MLO_CONTROL_H
 
 #include "gstmloactuator.h"
+#include "gstmlolearn.h"
 #include "gstmlotelemetry.h"
 #include "mlo-bitrate-predictor.h"
 #include "mlo-policy.h"
@@ -35,6 +36,8 @@ typedef struct
   double encoder_kbps;          /* last value given to its property */
   guint64 applied;              /* decisions that changed something */
   guint64 reports;              /* receiver reports taken in */
+  gboolean trained;             /* there is a learner, and @training is what it told last */
+  MloLearnerReport training;
 } GstMloSnapshot;
 
 /* Said once each in the life of an element. */
@@ -51,6 +54,8 @@ typedef enum
   GST_MLO_WARN_SERVER,
   GST_MLO_WARN_SERVER_TEXT,
   GST_MLO_WARN_RECORD,
+  GST_MLO_WARN_TRAIN,
+  GST_MLO_WARN_TRAIN_SAVE,
 } GstMloWarning;
 
 /* What the control thread asks of its element; called on that thread, without a lock. */
@@ -67,6 +72,8 @@ typedef struct
    * be kept to. Must not block. */
   void (*report) (gpointer user_data, const MloDecision * decision, const MloDecision * before,
       const MloSample * sample, const GstMloSettings * settings, const GstMloFormat * format);
+  /* The learner told what it has done; @before: what it told the last time. */
+  void (*learned) (gpointer user_data, const MloLearnerReport * before, const MloLearnerReport * now);
   /* @text: for the user, complete. */
   void (*warn) (gpointer user_data, GstMloWarning cause, const char *text);
 } GstMloControlFuncs;
@@ -79,12 +86,13 @@ typedef struct _GstMloControl GstMloControl;
 
 /**
  * gst_mlo_control_new:
- * Starts the thread. @element: borrowed, as its pads, telemetry, actuator and the models are, all of which
- * outlive the control. @top: the outermost bin.
+ * Starts the thread. @element: borrowed, as its pads, telemetry, actuator, the models and the learner are, all of
+ * which outlive the control. @top: the outermost bin. @learner: or NULL; learns from each tick while the mode is
+ * control, and its good bitrate is the start where the user chose none.
  */
 GstMloControl *gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMloTelemetry * telemetry,
     GstMloActuator * actuator, const MloBitratePredictor * predictor, const MloQualityOptimizer * optimizer,
-    guint interval_ms, const GstMloControlFuncs * funcs, gpointer user_data);
+    MloLearner * learner, guint interval_ms, const GstMloControlFuncs * funcs, gpointer user_data);
 /* Ends the thread and joins it. Not with a lock that the callbacks take. */
 void gst_mlo_control_free (GstMloControl * c);
 

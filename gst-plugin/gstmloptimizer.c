@@ -80,6 +80,8 @@ GST_DEBUG_CATEGORY (gst_ml_optimizer_debug);
 #define DEFAULT_ADAPT (MLO_ADAPT_BITRATE | MLO_ADAPT_RESOLUTION | MLO_ADAPT_FRAMERATE)
 #define DEFAULT_MODE GST_MLO_MODE_CONTROL
 #define DEFAULT_INTERVAL 100
+#define DEFAULT_TRAIN FALSE
+#define DEFAULT_TRAIN_CPU 3.0
 
 static const MloMessageLimits nothing_asked = { -1.0, -1.0, -1 };
 
@@ -107,6 +109,10 @@ enum
   PROP_SERVER_TOKEN,
   PROP_SERVER_CA,
   PROP_RECORD,
+  PROP_TRAIN,
+  PROP_TRAIN_DIR,
+  PROP_TRAIN_CPU,
+  PROP_TRAIN_KEY,
   PROP_STATS,
   N_PROPS
 };
@@ -135,6 +141,9 @@ struct _GstMlOptimizer
   char *models_folder, *encoder;
   char *server, *server_token, *server_ca;
   char *record;
+  gboolean train;
+  double train_cpu;
+  char *train_dir, *train_key;
   MloMessageLimits asked;       /* by the server */
   guint settings_serial;
   guint warned;                 /* bits 1 << GstMloWarning */
@@ -146,6 +155,7 @@ struct _GstMlOptimizer
   const MloChannelTable *line;  /* likewise; NULL without a server */
   MloChannel *channel;          /* as long as the control, and longer; OBJECT_LOCK to read it elsewhere */
 
+  MloLearner *learner;          /* as long as the control, and longer; NULL: nothing learns */
   MloRecorder *recorder;        /* likewise, the control thread's; NULL without a file to record to */
   gint64 real_time_us;          /* of the monotonic clock's zero, while it is there */
 
@@ -364,6 +374,11 @@ create_stats (GstMlOptimizer * self)
     gst_mlo_server_add_stats (s, &line);
   if (!snapshot.valid)
     return s;
+  if (snapshot.trained) {
+    g_autoptr (GstStructure) training = gst_mlo_learn_stats (&snapshot.training);
+
+    gst_structure_set (s, "training", GST_TYPE_STRUCTURE, training, NULL);
+  }
   for (int i = 0; i < MLO_N_FIELDS; i++) {
     double value = mlo_sample_get (&snapshot.sample, i, 0.0);
 
@@ -484,6 +499,66 @@ warn (gpointer data, GstMloWarning cause, const char *text)
     GST_ELEMENT_WARNING (self, STREAM, FAILED, ("%s", text), (NULL));
 }
 
+/* --- learning --- */
+
+static void
+learned (gpointer data, const MloLearnerReport * before, const MloLearnerReport * now)
+{
+  GstMlOptimizer *self = data;
+  GstStructure *s = gst_mlo_learn_message (before, now);
+
+  if (s) {
+    GST_INFO_OBJECT (self, "%" GST_PTR_FORMAT, s);
+    gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), s));
+  }
+  if (now->save_failures > before->save_failures) {
+    g_autofree char *text = g_strdup_printf ("what was learned could not be saved: %s; what was saved before is whole, "
+        "and it is tried again", now->save_error);
+
+    warn (self, GST_MLO_WARN_TRAIN_SAVE, text);
+  }
+}
+
+static gboolean
+start_learner (GstMlOptimizer * self)
+{
+  MloLearnerConfig config = mlo_learner_config_default;
+  g_autofree char *folder = NULL, *key = NULL, *text = NULL;
+  g_autoptr (GPtrArray) notes = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GError) error = NULL;
+  gboolean train;
+
+  GST_OBJECT_LOCK (self);
+  train = self->train;
+  folder = g_strdup (self->train_dir);
+  key = g_strdup (self->train_key);
+  config.cpu_percent = self->train_cpu;
+  config.interval_us = (gint64) self->interval * 1000;
+  GST_OBJECT_UNLOCK (self);
+  if (!train)
+    return TRUE;
+  if (!self->models.predictor || !self->models.optimizer) {
+    warn (self, GST_MLO_WARN_TRAIN, "train: there are no models to go on learning from");
+    return TRUE;
+  }
+  config.predictor = self->models.predictor;
+  config.optimizer = self->models.optimizer;
+  config.folder = folder;
+  config.key = key;
+  config.seed = (guint64) g_get_monotonic_time ();
+  self->learner = mlo_learner_new (&config, notes, &error);
+  if (!self->learner) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("The property train-key cannot be used: %s", error->message), (NULL));
+    return FALSE;
+  }
+  if (notes->len > 0) {
+    g_ptr_array_add (notes, NULL);
+    text = g_strjoinv ("; ", (char **) notes->pdata);
+    warn (self, GST_MLO_WARN_TRAIN, text);
+  }
+  return TRUE;
+}
+
 /* --- recording --- */
 
 /* A reaction between two ticks has no observation of its own; the recorder leaves it out by its time. */
@@ -586,7 +661,7 @@ server_warn (gpointer data, MloChannelWarning cause, const char *why)
 
 static const MloChannelFuncs channel_funcs = { server_metrics, server_limits, server_warn };
 
-static const GstMloControlFuncs control_funcs = { get_settings, decide, decided, report, warn };
+static const GstMloControlFuncs control_funcs = { get_settings, decide, decided, report, learned, warn };
 
 /* --- states --- */
 
@@ -743,7 +818,7 @@ start (GstMlOptimizer * self)
   }
   open_channel (self);
   control = gst_mlo_control_new (GST_ELEMENT (self), self->srcpad, top, self->telemetry, &self->actuator,
-      self->models.predictor, self->models.optimizer, interval, &control_funcs, self);
+      self->models.predictor, self->models.optimizer, self->learner, interval, &control_funcs, self);
   GST_OBJECT_LOCK (self);
   self->control = control;
   GST_OBJECT_UNLOCK (self);
@@ -761,6 +836,7 @@ stop (GstMlOptimizer * self)
   /* only now: the control reports to them without a lock */
   close_channel (self);
   g_clear_pointer (&self->recorder, mlo_recorder_free);
+  g_clear_pointer (&self->learner, mlo_learner_free);
   gst_mlo_actuator_stop (&self->actuator);
   if (self->bus) {
     g_signal_handler_disconnect (self->bus, self->bus_id);
@@ -795,6 +871,10 @@ gst_ml_optimizer_change_state (GstElement * element, GstStateChange transition)
     case GST_STATE_CHANGE_READY_TO_PAUSED:
       if (!open_recorder (self))
         return GST_STATE_CHANGE_FAILURE;
+      if (!start_learner (self)) {
+        g_clear_pointer (&self->recorder, mlo_recorder_free);
+        return GST_STATE_CHANGE_FAILURE;
+      }
       start (self);
       break;
     case GST_STATE_CHANGE_PLAYING_TO_PAUSED:
@@ -896,6 +976,20 @@ gst_ml_optimizer_set_property (GObject * object, guint id, const GValue * value,
       g_free (self->record);
       self->record = g_value_dup_string (value);
       break;
+    case PROP_TRAIN:
+      self->train = g_value_get_boolean (value);
+      break;
+    case PROP_TRAIN_DIR:
+      g_free (self->train_dir);
+      self->train_dir = g_value_dup_string (value);
+      break;
+    case PROP_TRAIN_CPU:
+      self->train_cpu = g_value_get_double (value);
+      break;
+    case PROP_TRAIN_KEY:
+      g_free (self->train_key);
+      self->train_key = g_value_dup_string (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -972,6 +1066,18 @@ gst_ml_optimizer_get_property (GObject * object, guint id, GValue * value, GPara
     case PROP_RECORD:
       g_value_set_string (value, self->record);
       break;
+    case PROP_TRAIN:
+      g_value_set_boolean (value, self->train);
+      break;
+    case PROP_TRAIN_DIR:
+      g_value_set_string (value, self->train_dir);
+      break;
+    case PROP_TRAIN_CPU:
+      g_value_set_double (value, self->train_cpu);
+      break;
+    case PROP_TRAIN_KEY:
+      g_value_set_string (value, self->train_key);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -1010,6 +1116,8 @@ gst_ml_optimizer_init (GstMlOptimizer * self)
   self->adapt = DEFAULT_ADAPT;
   self->mode = DEFAULT_MODE;
   self->interval = DEFAULT_INTERVAL;
+  self->train = DEFAULT_TRAIN;
+  self->train_cpu = DEFAULT_TRAIN_CPU;
   self->asked = nothing_asked;
   self->half_frame = G_MAXUINT64;
   self->telemetry = gst_mlo_telemetry_new ();
@@ -1049,6 +1157,8 @@ gst_ml_optimizer_finalize (GObject * object)
   g_free (self->server_token);
   g_free (self->server_ca);
   g_free (self->record);
+  g_free (self->train_dir);
+  g_free (self->train_key);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
 
@@ -1127,6 +1237,30 @@ install_properties (GObjectClass * klass)
       "File to append each tick's measurements to as JSON Lines, for mloptimizer train --dataset; unset: none", NULL,
       ready);
   /**
+   * GstMlOptimizer:train:
+   *
+   * Both networks go on learning from this stream, on a thread of the lowest priority, within
+   * #GstMlOptimizer:train-cpu. A copy learns; it takes over only when it was better on minutes that it did not learn
+   * from, and goes back when it is worse. Each such change is an element message `mloptimizer-training`: `network`
+   * (#gchararray: predictor, optimizer), `event` (#gchararray: promoted, demoted), `promotions`, `demotions`,
+   * `updates` (#guint64), `adapted` (#gboolean: not the network of #GstMlOptimizer:models), and where known
+   * `score-shipped`, `score-champion`, `score-challenger` (#gdouble, points of R on the minutes held out).
+   * What was learned is kept in #GstMlOptimizer:train-dir each minute and in PAUSED to READY, and gone on from the
+   * next time. In mode observe nothing is learned.
+   */
+  props[PROP_TRAIN] = g_param_spec_boolean ("train", "Train", "Whether the networks go on learning while streaming",
+      DEFAULT_TRAIN, ready);
+  props[PROP_TRAIN_DIR] = g_param_spec_string ("train-dir", "Training folder",
+      "Folder in which what was learned is kept, a subfolder a train-key; unset: mloptimizer in the user's data folder "
+      "($XDG_DATA_HOME). One stream at a time writes to a key's; another learns without being kept, with a warning",
+      NULL, ready);
+  props[PROP_TRAIN_CPU] = g_param_spec_double ("train-cpu", "Training CPU",
+      "Computing time that learning may take, in percent of a core", 0.1, 100.0, DEFAULT_TRAIN_CPU, ready);
+  props[PROP_TRAIN_KEY] = g_param_spec_string ("train-key", "Training key",
+      "Name of the path to the player, as \"home\" or \"mobile\", so that what is learned of one does not spoil "
+      "another; the last good bitrate is kept with it and is the next start where start-bitrate is 0; at most 128 "
+      "bytes; unset: \"default\"", NULL, ready);
+  /**
    * GstMlOptimizer:stats:
    *
    * A #GstStructure `application/x-mloptimizer-stats`. Counts since PAUSED (#guint64): `frames-in`,
@@ -1150,6 +1284,14 @@ install_properties (GObjectClass * klass)
    * #gint `width` and `height` in pixels at the encoder.
    *
    * `decision` (#GstStructure): the fields of #GstMlOptimizer::decision.
+   *
+   * `training` (#GstStructure), with #GstMlOptimizer:train: `ticks` (taken in), `ticks-refused` (not believed),
+   * `ticks-lost` (no room), `ticks-explored` (actions by chance), `labels`, `steps` (slices of work), `saves`,
+   * `save-failures`, `streams` (learned from, over all runs; all #guint64), `minutes` (of them, #gdouble), `cpu`
+   * (percent of a core since the start, #gdouble), `cpu-time` and `time` (#guint64, ns), and for each network
+   * `predictor` and `optimizer` (#GstStructure) `adapted` (#gboolean), `updates`, `undone`, `judgements`, `promotions`,
+   * `demotions`, `resets` (challengers given up; all #guint64), and where known `loss`, `score-shipped`,
+   * `score-champion`, `score-challenger` (#gdouble).
    */
   props[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
       "Structure " STATS_NAME ": counts, the last tick's measurements (units in the field names) and the decision",
