@@ -8,6 +8,7 @@
 #include <glib/gstdio.h>
 
 #include "mlo-error.h"
+#include "mlo-keep.h"
 #include "mlo-learner.h"
 
 #define PREDICTOR TEST_SOURCE "/models/" MLO_PREDICTOR_FILE
@@ -398,6 +399,42 @@ test_strange_state (Fixture * f, gconstpointer data)
   }
 }
 
+/* The champions outlive a learner's file that is broken. */
+static void
+test_champions_alone (Fixture * f, gconstpointer data)
+{
+  g_autoptr (MloKeep) k = mlo_keep_open (f->folder, NULL, NULL);
+  g_autoptr (GPtrArray) notes = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (MloBitratePredictor) p = mlo_bitrate_predictor_copy (f->predictor);
+  g_autoptr (MloNetworks) n = NULL;
+  g_autofree float *got = NULL, *want = NULL;
+  g_auto (MloKept) none;
+  MloLineage lineage;
+  MloLearner *l;
+  MloLearnerReport r;
+  gsize count;
+
+  mlo_keep_load (k, f->predictor, f->optimizer, &none, notes);
+  mlo_bitrate_predictor_parameters (p, &count)[5] += 0.25f;
+  mlo_lineage_init (&lineage);
+  lineage.streams = 7;
+  g_assert_true (mlo_keep_save (k, p, f->optimizer, NULL, &lineage, NULL));
+  mlo_keep_free (g_steal_pointer (&k));
+
+  l = begin (f, NULL);
+  n = mlo_learner_take (l);
+  g_assert_nonnull (n);
+  got = g_new (float, count);
+  want = g_new (float, count);
+  mlo_bitrate_predictor_copy_parameters (p, want);
+  mlo_bitrate_predictor_copy_parameters (n->predictor, got);
+  g_assert_cmpmem (got, count * sizeof (float), want, count * sizeof (float));
+  g_assert_true (mlo_learner_poll (l, &r));
+  g_assert_true (r.online.predictor.adapted);
+  g_assert_cmpuint (r.lineage.streams, ==, 7);
+  mlo_learner_free (l);
+}
+
 static void
 test_long_key (Fixture * f, gconstpointer data)
 {
@@ -425,6 +462,7 @@ main (int argc, char **argv)
   ADD ("same-key", test_same_key);
   ADD ("nowhere-to-keep", test_nowhere_to_keep);
   ADD ("strange-state", test_strange_state);
+  ADD ("champions-alone", test_champions_alone);
   ADD ("long-key", test_long_key);
   return g_test_run ();
 }

@@ -242,11 +242,13 @@ resume (MloLearner * l, const MloKept * kept, GPtrArray * notes)
 
   l->lineage = kept->lineage;
   l->good_kbps = kept->lineage.good_kbps;
-  if (!kept->learner)
-    return;
-  l->resumed = mlo_learner_state_read (l->online, kept->learner, &l->resumed_at, &error);
+  if (kept->learner) {
+    l->resumed = mlo_learner_state_read (l->online, kept->learner, &l->resumed_at, &error);
+    if (!l->resumed)
+      mlo_keep_refuse_learner (l->keep, error->message, notes);
+  }
   if (!l->resumed)
-    mlo_keep_refuse_learner (l->keep, error->message, notes);
+    mlo_online_set_champions (l->online, kept->predictor, kept->optimizer);
 }
 
 /* --- the thread --- */

@@ -546,3 +546,14 @@ mlo_online_predictor_set_state (MloOnlinePredictor * p, const float *state, cons
   p->slice = 0;
   p->since = 0;
 }
+
+void
+mlo_online_predictor_set_champion (MloOnlinePredictor * p, const MloBitratePredictor * champion)
+{
+  mlo_bitrate_predictor_copy_parameters (champion, p->params[CHAMPION]);
+  memcpy (p->params[CHALLENGER], p->params[CHAMPION], p->n_params * sizeof (float));
+  p->stats.adapted = memcmp (p->params[CHAMPION], p->params[SHIPPED], p->n_params * sizeof (float)) != 0;
+  p->stats.serial++;
+  p->slice = 0;
+  p->since = 0;
+}

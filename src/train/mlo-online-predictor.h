@@ -28,6 +28,8 @@ const MloBitratePredictor *mlo_online_predictor_champion (const MloOnlinePredict
 gsize mlo_online_predictor_state_size (const MloOnlinePredictor * p);
 void mlo_online_predictor_get_state (const MloOnlinePredictor * p, float *state, MloOnlineNumbers * numbers);
 void mlo_online_predictor_set_state (MloOnlinePredictor * p, const float *state, const MloOnlineNumbers * numbers);
+/* As mlo_online_set_champions(). */
+void mlo_online_predictor_set_champion (MloOnlinePredictor * p, const MloBitratePredictor * champion);
 
 G_END_DECLS
 #endif

@@ -144,3 +144,15 @@ mlo_online_set_state (MloOnline * o, const float *state, gsize n, const MloOnlin
     mlo_online_predictor_set_state (o->predictor, state, numbers);
   return TRUE;
 }
+
+void
+mlo_online_set_champions (MloOnline * o, const MloBitratePredictor * predictor, const MloQualityOptimizer * optimizer)
+{
+  if (o->predictor && predictor)
+    mlo_online_predictor_set_champion (o->predictor, predictor);
+  if (o->optimizer && optimizer) {
+    gsize n;
+
+    mlo_quality_optimizer_copy_parameters (optimizer, mlo_quality_optimizer_parameters (o->optimizer, &n));
+  }
+}

@@ -146,5 +146,10 @@ gsize mlo_online_state_size (const MloOnline * o);
 void mlo_online_get_state (const MloOnline * o, float *state, MloOnlineNumbers * numbers);
 gboolean mlo_online_set_state (MloOnline * o, const float *state, gsize n, const MloOnlineNumbers * numbers);
 
+/* Where the champions alone were kept: they are in control from now on, and challengers begin with them. Of the shapes of
+ * the shipped networks; NULL: that one stays. */
+void mlo_online_set_champions (MloOnline * o, const MloBitratePredictor * predictor,
+    const MloQualityOptimizer * optimizer);
+
 G_END_DECLS
 #endif
