@@ -56,6 +56,7 @@ typedef enum
   GST_MLO_WARN_RECORD,
   GST_MLO_WARN_TRAIN,
   GST_MLO_WARN_TRAIN_SAVE,
+  GST_MLO_WARN_GROUP,
 } GstMloWarning;
 
 /* What the control thread asks of its element; called on that thread, without a lock. */

@@ -61,7 +61,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "gstmlogroup.h"
 #include "gstmlomodels.h"
+#include "gstmlopreset.h"
 #include "gstmloserver.h"
 #include "mlo-error.h"
 #include "mlo-recorder.h"
@@ -82,6 +84,7 @@ GST_DEBUG_CATEGORY (gst_ml_optimizer_debug);
 #define DEFAULT_INTERVAL 100
 #define DEFAULT_TRAIN FALSE
 #define DEFAULT_TRAIN_CPU 3.0
+#define DEFAULT_GROUP_WEIGHT 1
 
 static const MloMessageLimits nothing_asked = { -1.0, -1.0, -1 };
 
@@ -113,6 +116,9 @@ enum
   PROP_TRAIN_DIR,
   PROP_TRAIN_CPU,
   PROP_TRAIN_KEY,
+  PROP_GROUP,
+  PROP_GROUP_WEIGHT,
+  PROP_GROUP_MAX_BITRATE,
   PROP_STATS,
   N_PROPS
 };
@@ -144,6 +150,9 @@ struct _GstMlOptimizer
   gboolean train;
   double train_cpu;
   char *train_dir, *train_key;
+  char *group;
+  guint group_weight, group_max_bitrate;
+  MloBudgetShare share;         /* of the group, while in one and members > 0 */
   MloMessageLimits asked;       /* by the server */
   guint settings_serial;
   guint warned;                 /* bits 1 << GstMloWarning */
@@ -159,6 +168,8 @@ struct _GstMlOptimizer
   MloRecorder *recorder;        /* likewise, the control thread's; NULL without a file to record to */
   gint64 real_time_us;          /* of the monotonic clock's zero, while it is there */
 
+  GstMloGroup *place;           /* as long as the control, whose thread claims; NULL without a group */
+
   GstBus *bus;                  /* the pipeline's, while PAUSED or PLAYING */
   gulong bus_id;
 
@@ -166,7 +177,8 @@ struct _GstMlOptimizer
 };
 
 #define gst_ml_optimizer_parent_class parent_class
-G_DEFINE_FINAL_TYPE (GstMlOptimizer, gst_ml_optimizer, GST_TYPE_BIN)
+G_DEFINE_FINAL_TYPE_WITH_CODE (GstMlOptimizer, gst_ml_optimizer, GST_TYPE_BIN,
+    G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, gst_mlo_preset_init))
     GST_ELEMENT_REGISTER_DEFINE (mloptimizer, "mloptimizer", GST_RANK_NONE, GST_TYPE_ML_OPTIMIZER)
      static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
     GST_STATIC_CAPS ("video/x-raw(ANY)"));
@@ -336,12 +348,14 @@ create_stats (GstMlOptimizer * self)
 {
   GstMloSnapshot snapshot;
   MloChannelCounts line;
+  MloBudgetShare share;
   gboolean on_line;
   GstMloCounts n;
   GstStructure *s;
 
   get_snapshot (self, &snapshot);
   GST_OBJECT_LOCK (self);
+  share = self->share;
   on_line = self->channel != NULL;
   if (on_line)
     self->line->get_counts (self->channel, &line);
@@ -372,6 +386,9 @@ create_stats (GstMlOptimizer * self)
       "has-models", G_TYPE_BOOLEAN, self->models.predictor != NULL && self->models.optimizer != NULL, NULL);
   if (on_line)
     gst_mlo_server_add_stats (s, &line);
+  if (share.members > 0)
+    gst_structure_set (s, "group-share", G_TYPE_UINT, bits (share.share_kbps), "group-bitrate", G_TYPE_UINT,
+        bits (share.budget_kbps), "group-members", G_TYPE_UINT, share.members, NULL);
   if (!snapshot.valid)
     return s;
   if (snapshot.trained) {
@@ -399,14 +416,11 @@ create_stats (GstMlOptimizer * self)
 
 /* --- what the control thread asks; no lock is held --- */
 
-static guint
-get_settings (gpointer data, GstMloSettings * s)
+/* Those of this element, whatever its group has. With the lock. */
+static void
+own_settings (GstMlOptimizer * self, GstMloSettings * s)
 {
-  GstMlOptimizer *self = data;
-  guint serial;
-
   memset (s, 0, sizeof *s);
-  GST_OBJECT_LOCK (self);
   s->limits.max_bitrate_kbps = self->max_bitrate / 1000.0;
   s->limits.min_bitrate_kbps = MIN (self->min_bitrate, self->max_bitrate) / 1000.0;
   s->limits.start_bitrate_kbps = self->start_bitrate / 1000.0;
@@ -418,6 +432,20 @@ get_settings (gpointer data, GstMloSettings * s)
   s->mode = self->mode;
   gst_mlo_server_narrow (s, &self->asked);
   g_strlcpy (s->encoder, self->encoder ? self->encoder : "", sizeof s->encoder);
+}
+
+static guint
+get_settings (gpointer data, GstMloSettings * s)
+{
+  GstMlOptimizer *self = data;
+  guint serial;
+
+  GST_OBJECT_LOCK (self);
+  own_settings (self, s);
+  if (self->share.members > 0) {
+    s->limits.max_bitrate_kbps = MIN (s->limits.max_bitrate_kbps, self->share.share_kbps);
+    s->limits.min_bitrate_kbps = MIN (s->limits.min_bitrate_kbps, s->limits.max_bitrate_kbps);
+  }
   serial = self->settings_serial;
   GST_OBJECT_UNLOCK (self);
   return serial;
@@ -559,6 +587,62 @@ start_learner (GstMlOptimizer * self)
   return TRUE;
 }
 
+/* --- the group --- */
+
+/* @used_kbps: as decided, < 0 before the first decision. Without the bitrate there is nothing to share. */
+static void
+claim_share (GstMlOptimizer * self, double used_kbps)
+{
+  MloBudgetClaim claim;
+  MloBudgetShare share;
+  GstMloSettings s;
+  gboolean shares;
+
+  if (!self->place)
+    return;
+  GST_OBJECT_LOCK (self);
+  own_settings (self, &s);
+  claim.min_kbps = s.limits.min_bitrate_kbps;
+  claim.max_kbps = s.limits.max_bitrate_kbps;
+  claim.weight = self->group_weight;
+  claim.budget_kbps = self->group_max_bitrate / 1000.0;
+  claim.used_kbps = used_kbps;
+  GST_OBJECT_UNLOCK (self);
+  shares = s.mode == GST_MLO_MODE_CONTROL && (s.limits.adapt & MLO_ADAPT_BITRATE);
+  gst_mlo_group_claim (self->place, shares ? &claim : NULL, &share);
+  GST_OBJECT_LOCK (self);
+  if (fabs (share.share_kbps - self->share.share_kbps) >= 0.5 || !share.members != !self->share.members)
+    self->settings_serial++;
+  self->share = share;
+  GST_OBJECT_UNLOCK (self);
+  if (share.exceeded)
+    warn (self, GST_MLO_WARN_GROUP, "the min-bitrate of the group's elements is more than the group's bitrate in all: "
+        "each keeps its min-bitrate");
+}
+
+static void
+join_group (GstMlOptimizer * self)
+{
+  g_autofree char *group = NULL;
+
+  GST_OBJECT_LOCK (self);
+  group = g_strdup (self->group);
+  GST_OBJECT_UNLOCK (self);
+  if (!group || !*group)
+    return;
+  self->place = gst_mlo_group_join (group);
+  claim_share (self, -1.0);
+}
+
+static void
+leave_group (GstMlOptimizer * self)
+{
+  g_clear_pointer (&self->place, gst_mlo_group_leave);
+  GST_OBJECT_LOCK (self);
+  memset (&self->share, 0, sizeof self->share);
+  GST_OBJECT_UNLOCK (self);
+}
+
 /* --- recording --- */
 
 /* A reaction between two ticks has no observation of its own; the recorder leaves it out by its time. */
@@ -605,6 +689,7 @@ report (gpointer data, const MloDecision * d, const MloDecision * before, const 
   GstMlOptimizer *self = data;
   MloChannelReport r;
 
+  claim_share (self, d->bitrate_kbps);
   if (self->recorder)
     record (self, sample);
   if (!self->channel)
@@ -817,6 +902,7 @@ start (GstMlOptimizer * self)
         gst_mlo_telemetry_ref (self->telemetry), (GClosureNotify) gst_mlo_telemetry_unref, 0);
   }
   open_channel (self);
+  join_group (self);
   control = gst_mlo_control_new (GST_ELEMENT (self), self->srcpad, top, self->telemetry, &self->actuator,
       self->models.predictor, self->models.optimizer, self->learner, interval, &control_funcs, self);
   GST_OBJECT_LOCK (self);
@@ -835,6 +921,7 @@ stop (GstMlOptimizer * self)
   gst_mlo_control_free (control);
   /* only now: the control reports to them without a lock */
   close_channel (self);
+  leave_group (self);
   g_clear_pointer (&self->recorder, mlo_recorder_free);
   g_clear_pointer (&self->learner, mlo_learner_free);
   gst_mlo_actuator_stop (&self->actuator);
@@ -990,6 +1077,16 @@ gst_ml_optimizer_set_property (GObject * object, guint id, const GValue * value,
       g_free (self->train_key);
       self->train_key = g_value_dup_string (value);
       break;
+    case PROP_GROUP:
+      g_free (self->group);
+      self->group = g_value_dup_string (value);
+      break;
+    case PROP_GROUP_WEIGHT:
+      self->group_weight = g_value_get_uint (value);
+      break;
+    case PROP_GROUP_MAX_BITRATE:
+      self->group_max_bitrate = g_value_get_uint (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -1078,6 +1175,15 @@ gst_ml_optimizer_get_property (GObject * object, guint id, GValue * value, GPara
     case PROP_TRAIN_KEY:
       g_value_set_string (value, self->train_key);
       break;
+    case PROP_GROUP:
+      g_value_set_string (value, self->group);
+      break;
+    case PROP_GROUP_WEIGHT:
+      g_value_set_uint (value, self->group_weight);
+      break;
+    case PROP_GROUP_MAX_BITRATE:
+      g_value_set_uint (value, self->group_max_bitrate);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -1118,6 +1224,7 @@ gst_ml_optimizer_init (GstMlOptimizer * self)
   self->interval = DEFAULT_INTERVAL;
   self->train = DEFAULT_TRAIN;
   self->train_cpu = DEFAULT_TRAIN_CPU;
+  self->group_weight = DEFAULT_GROUP_WEIGHT;
   self->asked = nothing_asked;
   self->half_frame = G_MAXUINT64;
   self->telemetry = gst_mlo_telemetry_new ();
@@ -1159,6 +1266,7 @@ gst_ml_optimizer_finalize (GObject * object)
   g_free (self->record);
   g_free (self->train_dir);
   g_free (self->train_key);
+  g_free (self->group);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
 
@@ -1261,6 +1369,30 @@ install_properties (GObjectClass * klass)
       "another; the last good bitrate is kept with it and is the next start where start-bitrate is 0; at most 128 "
       "bytes; unset: \"default\"", NULL, ready);
   /**
+   * GstMlOptimizer:group:
+   *
+   * Elements of one process with the same name here share one bitrate, as streams do that leave by the same uplink:
+   * #GstMlOptimizer:group-max-bitrate in all, in proportion to #GstMlOptimizer:group-weight. Each keeps within its own
+   * limits, and has its min-bitrate even where that is more than there is, which is a warning. What a
+   * stream's network does not let it use is the others' until it recovers. A share never grows before another has
+   * given way; only one that has just joined has its share at once, and the others give way at their next decision.
+   * A stream that does not play, is in observe mode or does not adapt its bitrate takes no part.
+   */
+  props[PROP_GROUP] =
+      g_param_spec_string ("group", "Group",
+      "Name of a group: elements of this process with the same name share one bitrate; unset: none", NULL, ready);
+  props[PROP_GROUP_WEIGHT] = g_param_spec_uint ("group-weight", "Group weight",
+      "Shares of the group's bitrate are in proportion to these", 1, 1000, DEFAULT_GROUP_WEIGHT, live);
+  /**
+   * GstMlOptimizer:group-max-bitrate:
+   *
+   * It is enough to set it at one of the group's elements; of several the least counts. Where none has it, the greatest
+   * max-bitrate of them is what they share.
+   */
+  props[PROP_GROUP_MAX_BITRATE] = g_param_spec_uint ("group-max-bitrate", "Group's maximum bitrate",
+      "Greatest bitrate of the group's encoders together, in bit/s; 0: as another element of the group has it, or the "
+      "greatest max-bitrate of them", 0, G_MAXINT, 0, live);
+  /**
    * GstMlOptimizer:stats:
    *
    * A #GstStructure `application/x-mloptimizer-stats`. Counts since PAUSED (#guint64): `frames-in`,
@@ -1275,6 +1407,9 @@ install_properties (GObjectClass * klass)
    * `server-connects`, `server-failures` (attempts and connections that ended), `server-received`, `server-sent`,
    * `server-dropped` (recommendations for which it was too slow), `server-rejected` (texts that are no messages or
    * too many, fields that make no sense; all #guint64) and `server-error` (#gchararray, the last failure's cause).
+   *
+   * In a #GstMlOptimizer:group: `group-share` and `group-bitrate` (#guint, bit/s: what this element may have, and what all
+   * may), `group-members` (#guint, those that share now).
    *
    * Measurements of the last tick, each #gdouble and present only while valid: `latency_ms` (round trip),
    * `queue_delay_ms`, `jitter_ms`, `packet_loss` (0..1), `bandwidth_kbps` (the path's capacity, kbit/s
