@@ -141,7 +141,7 @@ top (const MloPickle * p)
 static gboolean
 push_integer (MloPickle * p, MloPickleType type, gint64 value, GError ** error)
 {
-  MloPickleValue *v;
+  MloPickleValue *v = NULL;
 
   if (!mlo_pickle_new_value (p, type, &v, error))
     return FALSE;
@@ -153,7 +153,7 @@ push_integer (MloPickle * p, MloPickleType type, gint64 value, GError ** error)
 static gboolean
 push_new (MloPickle * p, MloPickleType type, GError ** error)
 {
-  MloPickleValue *v;
+  MloPickleValue *v = NULL;
 
   if (!mlo_pickle_new_value (p, type, &v, error))
     return FALSE;
