@@ -237,6 +237,7 @@ test_half_networks (gconstpointer set)
     w[i] = (float) mlo_random_range (&r, -1.0, 1.0) / sqrtf (128.0f);
   nn_recurrent_pack (&net, w, NN_WEIGHTS_F32, packed);
   nn_recurrent_pack (&net, w, NN_WEIGHTS_F16, half);
+  g_assert_cmpint (nn_recurrent_weights (&net, w), ==, NN_WEIGHTS_F32);
   for (int t = 0; t < 300; t++) {
     float x[10], y, z;
 
@@ -245,6 +246,53 @@ test_half_networks (gconstpointer set)
     nn_recurrent_packed_step (&net, packed, x, hc, hc + 256, &y, scratch);
     nn_recurrent_packed_step (&net, half, x, hc + 512, hc + 768, &z, scratch);
     g_assert_cmpfloat (fabs ((double) y - (double) z), <=, 1e-4);
+  }
+  g_aligned_free (packed);
+  g_aligned_free (half);
+  nn_kernels_select (NULL);
+}
+
+/* Weights that are 16-bit numbers are found to be, and give the same bits either way. */
+static void
+test_half_exact (gconstpointer set)
+{
+  const NnRecurrent net = { {10, 24, 2}, {3, {24, 64, 32, 1}, NN_OUTPUT_SIGMOID} };
+  const size_t n = nn_recurrent_parameters (&net), state = 48;
+  g_autofree float *w = g_new (float, n);
+  g_autofree float *hc = g_new0 (float, 4 * state);
+  g_autofree float *scratch = g_new (float, nn_recurrent_packed_scratch (&net, 1));
+  void *packed, *half;
+  MloRandom r;
+
+  mlo_random_seed (&r, seed + 5);
+  g_assert_cmpint (nn_kernels_select (set), ==, 0);
+  packed = block_new (nn_recurrent_packed_size (&net, NN_WEIGHTS_F32));
+  half = block_new (nn_recurrent_packed_size (&net, NN_WEIGHTS_F16));
+  for (size_t i = 0; i < n; i++)
+    w[i] = nn_half_to_float (nn_half_from_float ((float) mlo_random_range (&r, -0.3, 0.3)));
+  /* biases stay as they are */
+  w[nn_lstm_offset (&net.lstm, 1, NN_LSTM_BIAS_HH)] = 0.1f;
+  w[n - 1] = 0.1f;
+  g_assert_cmpint (nn_recurrent_weights (&net, w), ==, NN_WEIGHTS_F16);
+  nn_recurrent_pack (&net, w, NN_WEIGHTS_F32, packed);
+  nn_recurrent_pack (&net, w, NN_WEIGHTS_F16, half);
+  for (int t = 0; t < 100; t++) {
+    float x[10], y, z;
+
+    for (int i = 0; i < 10; i++)
+      x[i] = (float) mlo_random_range (&r, -0.5, 1.5);
+    nn_recurrent_packed_step (&net, packed, x, hc, hc + state, &y, scratch);
+    nn_recurrent_packed_step (&net, half, x, hc + 2 * state, hc + 3 * state, &z, scratch);
+    assert_same ("16-bit numbers", &z, &y, 1);
+  }
+  /* One that is not, in each place a matrix has. */
+  for (int k = 0; k < 3; k++) {
+    size_t at = k == 0 ? 0 : k == 1 ? nn_lstm_offset (&net.lstm, 1, NN_LSTM_BIAS_IH) - 1 : n - 2;
+    float was = w[at];
+
+    w[at] = 0.1f;
+    g_assert_cmpint (nn_recurrent_weights (&net, w), ==, NN_WEIGHTS_F32);
+    w[at] = was;
   }
   g_aligned_free (packed);
   g_aligned_free (half);
@@ -287,6 +335,7 @@ main (int argc, char **argv)
     g_autofree char *recurrent = g_strdup_printf ("/nn-packed/%s/recurrent", sets[i]);
     g_autofree char *dense = g_strdup_printf ("/nn-packed/%s/dense", sets[i]);
     g_autofree char *half = g_strdup_printf ("/nn-packed/%s/half-networks", sets[i]);
+    g_autofree char *exact = g_strdup_printf ("/nn-packed/%s/half-exact", sets[i]);
 
     if (nn_kernels_select (sets[i]) < 0)
       continue;
@@ -294,6 +343,7 @@ main (int argc, char **argv)
     g_test_add_data_func (recurrent, sets[i], test_recurrent);
     g_test_add_data_func (dense, sets[i], test_dense);
     g_test_add_data_func (half, sets[i], test_half_networks);
+    g_test_add_data_func (exact, sets[i], test_half_exact);
   }
   nn_kernels_select (NULL);
   g_test_add_func ("/nn-packed/half", test_half);

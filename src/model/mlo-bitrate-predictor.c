@@ -96,8 +96,10 @@ mlo_bitrate_predictor_free (MloBitratePredictor * p)
 }
 
 static void
-pack (MloBitratePredictor * p, NnWeights weights)
+pack (MloBitratePredictor * p)
 {
+  const NnWeights weights = nn_recurrent_weights (&p->net, p->params);
+
   p->packed = g_aligned_alloc (1, nn_recurrent_packed_size (&p->net, weights), NN_PACKED_ALIGNMENT);
   nn_recurrent_pack (&p->net, p->params, weights, p->packed);
   g_clear_pointer (&p->params, g_free);
@@ -118,7 +120,7 @@ mlo_bitrate_predictor_copy (const MloBitratePredictor * p)
   MloBitratePredictor *copy = allocate (&p->config);
 
   mlo_bitrate_predictor_copy_parameters (p, copy->params);
-  pack (copy, NN_WEIGHTS_F32);
+  pack (copy);
   return copy;
 }
 
@@ -232,7 +234,7 @@ mlo_bitrate_predictor_from_tensors (const char *path, const MloTensorFile * f, G
           p->params + nn_lstm_parameters (&p->net.lstm), error)
       || !mlo_model_check_names (path, f, own, error))
     return NULL;
-  pack (p, NN_WEIGHTS_F32);
+  pack (p);
   return g_steal_pointer (&p);
 }
 

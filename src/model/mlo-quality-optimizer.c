@@ -60,8 +60,10 @@ mlo_quality_optimizer_free (MloQualityOptimizer * q)
 }
 
 static void
-pack (MloQualityOptimizer * q, NnWeights weights)
+pack (MloQualityOptimizer * q)
 {
+  const NnWeights weights = nn_dense_weights (&net, q->params);
+
   q->packed = g_aligned_alloc (1, nn_dense_packed_size (&net, weights), NN_PACKED_ALIGNMENT);
   nn_dense_pack (&net, q->params, weights, q->packed);
   g_clear_pointer (&q->params, g_free);
@@ -82,7 +84,7 @@ mlo_quality_optimizer_copy (const MloQualityOptimizer * q)
   MloQualityOptimizer *copy = allocate (&q->config);
 
   mlo_quality_optimizer_copy_parameters (q, copy->params);
-  pack (copy, NN_WEIGHTS_F32);
+  pack (copy);
   return copy;
 }
 
@@ -113,7 +115,7 @@ mlo_quality_optimizer_from_tensors (const char *path, const MloTensorFile * f, G
   if (!mlo_model_bind_dense (path, f, "", positions, &net, q->params, error)
       || !mlo_model_check_names (path, f, own, error))
     return NULL;
-  pack (q, NN_WEIGHTS_F32);
+  pack (q);
   return g_steal_pointer (&q);
 }
 

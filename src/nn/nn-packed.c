@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "nn-half.h"
 #include "nn-ops.h"
 
 typedef struct
@@ -105,6 +106,40 @@ nn_dense_packed_size (const NnDense * n, NnWeights weights)
 
   pass_dense (n, &c);
   return c.at;
+}
+
+static int
+are_half (const float *w, size_t n)
+{
+  size_t i = 0;
+
+  while (i < n && nn_half_to_float (nn_half_from_float (w[i])) == w[i])
+    i++;
+  return i == n;
+}
+
+NnWeights
+nn_dense_weights (const NnDense * n, const float *params)
+{
+  for (int l = 0; l < n->layers; l++)
+    if (!are_half (params + nn_dense_weight_offset (n, l), (size_t) n->size[l] * (size_t) n->size[l + 1]))
+      return NN_WEIGHTS_F32;
+  return NN_WEIGHTS_F16;
+}
+
+NnWeights
+nn_recurrent_weights (const NnRecurrent * n, const float *params)
+{
+  const NnLstm *lstm = &n->lstm;
+
+  for (int l = 0; l < lstm->layers; l++) {
+    /* both matrices of a layer, which stand one after the other */
+    size_t from = nn_lstm_offset (lstm, l, NN_LSTM_WEIGHT_IH), to = nn_lstm_offset (lstm, l, NN_LSTM_BIAS_IH);
+
+    if (!are_half (params + from, to - from))
+      return NN_WEIGHTS_F32;
+  }
+  return nn_dense_weights (&n->head, params + nn_lstm_parameters (lstm));
 }
 
 static Cursor

@@ -27,6 +27,11 @@ size_t nn_dense_packed_size (const NnDense * n, NnWeights weights);
 void nn_recurrent_pack (const NnRecurrent * n, const float *params, NnWeights weights, void *packed);
 void nn_dense_pack (const NnDense * n, const float *params, NnWeights weights, void *packed);
 
+/* NN_WEIGHTS_F16 where every number of the matrices is one of binary16, so that nothing would be lost (networks that were
+ * stored so), else NN_WEIGHTS_F32. */
+NnWeights nn_recurrent_weights (const NnRecurrent * n, const float *params);
+NnWeights nn_dense_weights (const NnDense * n, const float *params);
+
 /* The parameters back: the same bits, matrices of F16 as rounded. */
 void nn_recurrent_unpack (const NnRecurrent * n, const void *packed, float *params);
 void nn_dense_unpack (const NnDense * n, const void *packed, float *params);
