@@ -403,6 +403,23 @@ count_connection (const Connection * c, MloServiceCounts * counts)
 }
 
 void
+mlo_service_set_networks (MloService * s, const MloBitratePredictor * predictor, const MloQualityOptimizer * optimizer)
+{
+  s->config.session.predictor = predictor;
+  s->config.session.optimizer = optimizer;
+  for (guint i = 0; i < s->connections->len; i++) {
+    Connection *c = s->connections->pdata[i];
+    GHashTableIter iter;
+    gpointer value;
+
+    mlo_session_set_networks (c->all, predictor, optimizer);
+    g_hash_table_iter_init (&iter, c->streams);
+    while (g_hash_table_iter_next (&iter, NULL, &value))
+      mlo_session_set_networks (((Stream *) value)->session, predictor, optimizer);
+  }
+}
+
+void
 mlo_service_counts (const MloService * s, MloServiceCounts * counts)
 {
   memset (counts, 0, sizeof *counts);

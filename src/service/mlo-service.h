@@ -71,6 +71,11 @@ MloService *mlo_service_new (GMainContext * context, const MloServiceConfig * co
  * twice) or MLO_ERROR_IO (CA file). */
 gboolean mlo_service_add (MloService * s, const char *uri, GError ** error);
 
+/* Other weights of the same shapes for all streams, from their next tick on, borrowed as those of the configuration;
+ * when it returns nothing uses the old ones any more. Not from within a callback. */
+void mlo_service_set_networks (MloService * s, const MloBitratePredictor * predictor,
+    const MloQualityOptimizer * optimizer);
+
 void mlo_service_counts (const MloService * s, MloServiceCounts * counts);
 
 /* Ends all connections; nothing is called back any more. */

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "mlo-controller.h"
 #include "mlo-known.h"
 
 /* A step without a predictor, which names its own. */
@@ -64,6 +63,7 @@ struct _MloSession
   guint n_pending;
   Told in_force;                /* what the last tick had */
   gint64 tick_us;
+  gboolean gap;                 /* the next tick does not go on from the last */
   gint64 next_tick_us;
   gint64 decided_us;            /* 0: never */
   MloDecision decision, before;
@@ -87,6 +87,7 @@ mlo_session_new (const MloSessionConfig * config)
 
   s->config = *config;
   s->tick_us = TICK_US;
+  s->gap = TRUE;
   if (config->predictor)
     s->tick_us = CLAMP (mlo_bitrate_predictor_config (config->predictor)->interval_ms, 20, 1000) * 1000;
   s->asked.min_bitrate_kbps = config->limits.min_bitrate_kbps;
@@ -105,6 +106,15 @@ mlo_session_free (MloSession * s)
   g_free (s);
 }
 
+void
+mlo_session_set_networks (MloSession * s, const MloBitratePredictor * predictor, const MloQualityOptimizer * optimizer)
+{
+  s->config.predictor = predictor;
+  s->config.optimizer = optimizer;
+  if (s->controller)
+    mlo_controller_set_networks (s->controller, predictor, optimizer);
+}
+
 static gint64
 patience_us (const MloSession * s, gint64 least_us, guint intervals)
 {
@@ -119,6 +129,7 @@ begin_anew (MloSession * s)
   s->counts.gaps++;
   mlo_known_forget (&s->known);
   s->n_pending = 0;
+  s->gap = TRUE;
   s->in_force.sample.valid = 0;
   s->next_tick_us = 0;
   s->size_off_us = s->fps_off_us = s->bitrate_off_us = s->source_size_off_us = s->source_fps_off_us = 0;
@@ -357,6 +368,10 @@ step (MloSession * s, gint64 now_us, gboolean tick)
   else
     mlo_controller_react (s->controller, now_us);
   s->decision = *mlo_controller_decision (s->controller);
+  if (tick && s->config.tick && s->asked.mode == 0) {
+    s->config.tick (s->config.tick_data, s, s->controller, s->gap);
+    s->gap = FALSE;
+  }
 }
 
 /* The ticks that are due: those gone by since the last decision, with what was known at their times, and one now

@@ -3,6 +3,7 @@
 #define MLO_SESSION_H
 
 #include "mlo-bitrate-predictor.h"
+#include "mlo-controller.h"
 #include "mlo-message.h"
 #include "mlo-policy.h"
 #include "mlo-quality-optimizer.h"
@@ -20,12 +21,19 @@ G_BEGIN_DECLS
  */
 typedef struct _MloSession MloSession;
 
+/* A tick of @session's controller, which the server is to obey. @gap: what came before does not belong to it. Must not
+ * call the session. */
+typedef void (*MloSessionTickFunc) (gpointer user_data, const MloSession * session, const MloController * controller,
+    gboolean gap);
+
 typedef struct
 {
   MloLimits limits;             /* the user's; start_bitrate_kbps 0: what the server says it sends */
   gboolean observe;             /* the mode; nobody may ask for control then */
   const MloBitratePredictor *predictor; /* borrowed, outlives the session; NULL: rules */
   const MloQualityOptimizer *optimizer; /* likewise */
+  MloSessionTickFunc tick;      /* or NULL */
+  gpointer tick_data;
 } MloSessionConfig;
 
 typedef struct
@@ -42,6 +50,10 @@ typedef guint MloSessionIgnored;
 MloSession *mlo_session_new (const MloSessionConfig * config);
 void mlo_session_free (MloSession * s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloSession, mlo_session_free)
+
+/* Other weights of the same shapes from the next tick on, borrowed as those of the configuration. */
+void mlo_session_set_networks (MloSession * s, const MloBitratePredictor * predictor,
+    const MloQualityOptimizer * optimizer);
 
 /* A metrics message came in. @real_time_us: the sender's time stamp, 0: none; it orders the messages
  * of this stream and nothing else, so any clock will do. */

@@ -8,6 +8,7 @@
 #include <json-glib/json-glib.h>
 
 #include "mlo-error.h"
+#include "mlo-lineage.h"
 #include "mlo-tensorfile.h"
 #include "mlo-tool-models.h"
 #include "mlo-tool.h"
@@ -34,6 +35,19 @@ shape_text (const MloTensor * t)
   return g_string_free (out, FALSE);
 }
 
+/* Where it was learned while streaming: how much, and what it was worth. */
+static void
+describe_lineage (const char *path, const MloTensorFile * f)
+{
+  MloLineage l;
+  g_autofree char *text = NULL;
+
+  if (!mlo_lineage_read (path, f, &l, NULL))
+    return;
+  text = mlo_lineage_text (&l);
+  printf ("  learned while streaming: %s; from models %.12s\n", text, l.base);
+}
+
 static void
 describe (const char *path, const MloTensorFile * f, const MloBitratePredictor * p)
 {
@@ -54,6 +68,7 @@ describe (const char *path, const MloTensorFile * f, const MloBitratePredictor *
   }
   printf ("  parameters: %" G_GSIZE_FORMAT " in %u tensors (%.1f KiB)\n", parameters, mlo_tensorfile_size (f),
       (double) parameters * 4.0 / 1024.0);
+  describe_lineage (path, f);
   for (guint i = 0; keys[i]; i++) {
     g_autofree char *key = printable (keys[i]), *value = printable (mlo_tensorfile_metadata (f, keys[i]));
 

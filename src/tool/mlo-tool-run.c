@@ -13,6 +13,7 @@
 #include "mlo-error.h"
 #include "mlo-recorder.h"
 #include "mlo-run-log.h"
+#include "mlo-run-train.h"
 #include "mlo-service.h"
 #include "mlo-tool-models.h"
 #include "mlo-tool.h"
@@ -28,7 +29,9 @@
 typedef struct
 {
   char **servers;
-  char *models, *token_file, *ca_file, *log, *record;
+  char *models, *token_file, *ca_file, *log, *record, *train_dir, *train_key;
+  gboolean train;
+  double train_cpu;
   double min_kbps, max_kbps, start_kbps, target_ms, idle_s;
   int streams;
   gboolean no_models, observe, verbose;
@@ -130,6 +133,16 @@ check_options (const Options * o)
     mlo_tool_fail (MLO_EXIT_USAGE, "--models and --no-models do not go together");
     return FALSE;
   }
+  if (!o->train && (o->train_dir || o->train_key)) {
+    mlo_tool_fail (MLO_EXIT_USAGE, "--train-dir and --train-key go with --train");
+    return FALSE;
+  }
+  if (o->train && o->no_models) {
+    mlo_tool_fail (MLO_EXIT_USAGE, "--train and --no-models do not go together");
+    return FALSE;
+  }
+  if (!in_range ("--train-cpu", o->train_cpu, 0.1, 100.0))
+    return FALSE;
   if (!in_range ("--min-bitrate", o->min_kbps, 10.0, 1e6) || !in_range ("--max-bitrate", o->max_kbps, 10.0, 1e6)
       || !in_range ("--start-bitrate", o->start_kbps, 0.0, 1e6)
       || !in_range ("--target-delay", o->target_ms, 5.0, 5000.0)
@@ -183,20 +196,47 @@ on_event (gpointer user_data, const MloServiceEvent * event)
     g_printerr ("mloptimizer run: the recording ends here: %s\n", error->message);
 }
 
+/* NULL without an error where nothing is to be learned. */
+static MloRunTrain *
+start_learner (const Options * o, MloServiceConfig * config, MloRunLog * log, GError ** error)
+{
+  MloLearnerConfig learner = mlo_learner_config_default;
+
+  if (!o->train)
+    return NULL;
+  if (!config->session.predictor || !config->session.optimizer) {
+    g_set_error_literal (error, MLO_ERROR, MLO_ERROR_MISSING,
+        "--train: there are no two models to go on learning from");
+    return NULL;
+  }
+  learner.cpu_percent = o->train_cpu;
+  learner.folder = o->train_dir;
+  learner.key = o->train_key;
+  learner.seed = (guint64) g_get_real_time ();
+  return mlo_run_train_new (&learner, &config->session, log, error);
+}
+
 /* Runs until a signal ends it. @recorder may be NULL. */
 static int
-serve (const Options * o, const MloServiceConfig * config, const char *models, MloRecorder * recorder)
+serve (const Options * o, MloServiceConfig * config, const char *models, MloRecorder * recorder)
 {
   g_autoptr (MloRunLog) log = mlo_run_log_new (o->log && strcmp (o->log, "json") == 0, o->verbose);
   Sink sink = { log, recorder, g_get_real_time () - g_get_monotonic_time () };
-  g_autoptr (MloService) service = mlo_service_new (NULL, config, on_event, &sink);
+  g_autoptr (GError) error = NULL;
+  /* Freed after the service, which has its networks. */
+  g_autoptr (MloRunTrain) train = start_learner (o, config, log, &error);
+  g_autoptr (MloService) service = error ? NULL : mlo_service_new (NULL, config, on_event, &sink);
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autofree char *text = NULL;
-  g_autoptr (GError) error = NULL;
   Ending ending = {.loop = loop };
   MloServiceCounts counts;
   guint sources[2];
 
+  if (!service)
+    return mlo_tool_fail (g_error_matches (error, MLO_ERROR, MLO_ERROR_ARGUMENT) ? MLO_EXIT_USAGE : MLO_EXIT_FAILURE,
+        "%s", error->message);
+  if (train)
+    mlo_run_train_attach (train, service);
   text = models ? g_strdup_printf ("models from %s", models) : g_strdup ("by rule, without models");
   mlo_run_log_process (log, "started", text, NULL);
   for (guint i = 0; o->servers[i]; i++) {
@@ -247,6 +287,7 @@ run (int argc, char **argv)
 {
   g_auto (GStrv) servers = NULL;
   g_autofree char *models = NULL, *token_file = NULL, *ca_file = NULL, *log = NULL, *record = NULL;
+  g_autofree char *train_dir = NULL, *train_key = NULL;
   Options o = {.min_kbps = mlo_limits_default.min_bitrate_kbps,.max_kbps = mlo_limits_default.max_bitrate_kbps };
   const GOptionEntry entries[] = {
     {"server", 's', 0, G_OPTION_ARG_STRING_ARRAY, &servers,
@@ -270,11 +311,17 @@ run (int argc, char **argv)
     {"log", 0, 0, G_OPTION_ARG_STRING, &log, "Lines for people or JSON Lines (text)", "text|json"},
     {"record", 0, 0, G_OPTION_ARG_FILENAME, &record,
         "Append each stream's observations to this file, for train --dataset (JSON Lines, at most 256 MiB)", "FILE"},
+    {"train", 0, 0, G_OPTION_ARG_NONE, &o.train, "Go on learning from the streams, one at a time", NULL},
+    {"train-dir", 0, 0, G_OPTION_ARG_FILENAME, &train_dir,
+        "Keep what was learned in this folder ($XDG_DATA_HOME/mloptimizer)", "DIR"},
+    {"train-key", 0, 0, G_OPTION_ARG_STRING, &train_key, "Name of the path, a subfolder each (default)", "KEY"},
+    {"train-cpu", 0, 0, G_OPTION_ARG_DOUBLE, &o.train_cpu, "Computing time for it, of a core (3)", "PERCENT"},
     {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o.verbose, "Every decision and every fault", NULL},
     {NULL}
   };
 
   o.target_ms = mlo_limits_default.target_delay_ms;
+  o.train_cpu = mlo_learner_config_default.cpu_percent;
   o.streams = (int) mlo_service_config_default.max_streams;
   o.idle_s = (double) mlo_service_config_default.idle_us / 1e6;
   if (!mlo_tool_parse (NULL,
@@ -292,6 +339,8 @@ run (int argc, char **argv)
   o.ca_file = ca_file;
   o.log = log;
   o.record = record;
+  o.train_dir = train_dir;
+  o.train_key = train_key;
   return run_options (&o);
 }
 
