@@ -187,6 +187,44 @@ test_report (Fixture * f, gconstpointer data)
 }
 
 static void
+copy_file (const char *from, const char *folder, const char *name)
+{
+  g_autofree char *to = g_build_filename (folder, name, NULL), *data = NULL;
+  gsize size;
+
+  g_assert_true (g_file_get_contents (from, &data, &size, NULL));
+  g_assert_true (g_file_set_contents (to, data, (gssize) size, NULL));
+}
+
+/* A model against itself has nothing over it; against one that never learned there is a difference. */
+static void
+test_against (Fixture * f, gconstpointer data)
+{
+  g_autofree char *other = g_dir_make_tmp ("mlo-evaluate-XXXXXX", NULL);
+  g_autofree char *same = NULL, *worse = NULL, *a = NULL, *b = NULL;
+  g_autofree char *predictor = g_build_filename (other, "bitrate_predictor.safetensors", NULL);
+  g_autofree char *optimizer = g_build_filename (other, "quality_optimizer.safetensors", NULL);
+
+  same = g_strdup_printf ("-m " TEST_SOURCE "/models --against " TEST_SOURCE "/models --traces %s", f->folder);
+  g_assert_cmpint (run_tool (same, &a, NULL), ==, 0);
+  g_assert_nonnull (strstr (a, "B less A in R over the links: +0.00, standard error 0.00"));
+  g_assert_nonnull (strstr (a, "wired"));
+
+  worse = g_strdup_printf ("-m " TEST_SOURCE "/models --against %s --traces %s", other, f->folder);
+  copy_file (TEST_GOLDEN "predictor.safetensors", other, "bitrate_predictor.safetensors");
+  g_assert_cmpint (run_tool (worse, NULL, &b), ==, 1);
+  g_assert_nonnull (strstr (b, "no quality optimizer"));
+  g_clear_pointer (&b, g_free);
+  copy_file (TEST_SOURCE "/models/quality_optimizer.safetensors", other, "quality_optimizer.safetensors");
+  g_assert_cmpint (run_tool (worse, &b, NULL), ==, 0);
+  g_assert_nonnull (strstr (b, "B less A in R over the links: "));
+  g_assert_null (strstr (b, "standard error 0.00"));
+  g_unlink (predictor);
+  g_unlink (optimizer);
+  g_assert_cmpint (g_rmdir (other), ==, 0);
+}
+
+static void
 test_bad_usage (Fixture * f, gconstpointer data)
 {
   static const struct
@@ -205,6 +243,9 @@ test_bad_usage (Fixture * f, gconstpointer data)
     {"--seeds 1,1", "twice", 2},
     {"--seeds \"\"", "--seeds", 2},
     {"-c gcc,nobody", "nobody", 2},
+    {"--against a --check", "--against", 2},
+    {"-m a -m b --against c", "--against", 2},
+    {"-m " TEST_SOURCE "/models --against /nonexistent", "/nonexistent", 1},
     {"-c gcc,gcc", "twice", 2},
     {"-c gcc --traces /nonexistent", "/nonexistent", 1},
   };
@@ -234,6 +275,7 @@ main (int argc, char **argv)
   ADD ("options", test_options);
   ADD ("predictions", test_predictions);
   ADD ("report", test_report);
+  ADD ("against", test_against);
   ADD ("bad-usage", test_bad_usage);
   return g_test_run ();
 }

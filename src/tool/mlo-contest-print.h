@@ -12,6 +12,8 @@ void mlo_contest_print_table (const MloContest * c);
 void mlo_contest_print_predictions (const MloContest * c);
 /* Whether the networks earn their place. */
 gboolean mlo_contest_print_verdict (const MloContest * c);
+/* The second model over the first, by kind of link; there are two. */
+void mlo_contest_print_against (const MloContest * c);
 /* Everything, each run too. */
 void mlo_contest_print_json (const MloContest * c);
 

@@ -70,6 +70,24 @@ load_models (MloContest * c, char **folders, char **files, GError ** error)
   return TRUE;
 }
 
+/* The second of two models, whole as the first. */
+static gboolean
+load_against (MloContest * c, const char *folder, GError ** error)
+{
+  MloContestModels m = {.folder = g_strdup (folder) };
+
+  if (!mlo_tool_load_models (folder, &m.predictor, &m.optimizer, error)) {
+    g_free (m.folder);
+    return FALSE;
+  }
+  g_array_append_val (c->models, m);
+  if (m.predictor && m.optimizer)
+    return TRUE;
+  g_set_error (error, MLO_ERROR, MLO_ERROR_MISSING, "%s: no %s", folder, m.predictor ? "quality optimizer" :
+      "bitrate predictor");
+  return FALSE;
+}
+
 /* @text: NULL, a number of ms, or "auto". */
 static gboolean
 parse_grid (const char *text, double *grid_ms)
@@ -87,7 +105,7 @@ static int
 run (int argc, char **argv)
 {
   g_auto (GStrv) folders = NULL, files = NULL;
-  g_autofree char *traces = NULL, *seeds = NULL, *names = NULL, *grid = NULL, *report = NULL;
+  g_autofree char *against = NULL, *traces = NULL, *seeds = NULL, *names = NULL, *grid = NULL, *report = NULL;
   g_autofree char *asked = g_strjoinv (" ", argv);
   double seconds = 60.0;
   int jobs = 0, per_kind = -1;
@@ -97,6 +115,8 @@ run (int argc, char **argv)
     {"models", 'm', 0, G_OPTION_ARG_FILENAME_ARRAY, &folders,
         "Folder of the model files (models, else installed ones); again for more, whose spread is shown", "DIR"},
     {"model", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &files, "One model file instead; what it lacks is left out", "FILE"},
+    {"against", 0, 0, G_OPTION_ARG_FILENAME, &against,
+        "Another folder of models, as of online learning: what it has over the first on the same links", "DIR"},
     {"traces", 't', 0, G_OPTION_ARG_STRING, &traces,
         "Recordings under this folder, or \"generated\" (that)", "DIR"},
     {"seeds", 's', 0, G_OPTION_ARG_STRING, &seeds, "Of everything random (1,2,3; recordings: 1)", "A,B,C"},
@@ -135,10 +155,14 @@ run (int argc, char **argv)
     return mlo_tool_fail (MLO_EXIT_USAGE, "--grid is neither \"auto\" nor in 0 .. 1000");
   if (names && !(c.contenders = mlo_contenders_parse (names, &error)))
     return mlo_tool_fail (MLO_EXIT_USAGE, "%s", error->message);
+  if (against && (files || report || check || (folders && g_strv_length (folders) > 1)))
+    return mlo_tool_fail (MLO_EXIT_USAGE, "--against goes with one -m, and not with --model, --report and --check");
+  if (against && !names)
+    c.contenders = mlo_contenders_parse ("ours", NULL);
   generated = !traces || strcmp (traces, "generated") == 0;
   if (!mlo_contest_set_seeds (&c, seeds ? seeds : generated ? "1,2,3" : "1", &error))
     return mlo_tool_fail (MLO_EXIT_USAGE, "%s", error->message);
-  if (!load_models (&c, folders, files, &error))
+  if (!load_models (&c, folders, files, &error) || (against && !load_against (&c, against, &error)))
     return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
   if (generated)
     mlo_contest_add_generated (&c, per_kind > 0 ? (guint) per_kind : 16, seconds, &options);
@@ -150,6 +174,10 @@ run (int argc, char **argv)
     return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
   if (json) {
     mlo_contest_print_json (&c);
+    return MLO_EXIT_OK;
+  }
+  if (against) {
+    mlo_contest_print_against (&c);
     return MLO_EXIT_OK;
   }
   mlo_contest_print_table (&c);
