@@ -344,7 +344,7 @@ packets_event (GstMloTelemetry * t, const GstStructure * event)
       continue;
     g_mutex_lock (&t->lock);
     if (t->running) {
-      mlo_window_acked (&t->window, packets, n);
+      mlo_window_acked (&t->window, now_us, packets, n);
       for (guint j = 0; j < n; j++) {
         push (t, i + 1 == total && j + 1 == n ? GST_MLO_RECORD_REPORT_END : GST_MLO_RECORD_PACKET, now_us, &packets[j]);
         t->counts.packets++;

@@ -59,6 +59,25 @@ test_long_silence (void)
   g_assert_cmpfloat (f.queue_ms, ==, 0.0);
 }
 
+/* The first packet's arrival is nonsense (or the receiver's clock is set later): the rest is believed after a while. */
+static void
+test_wrong_minimum (void)
+{
+  static const gint64 wrong[] = { G_MAXINT64 / 5, -G_MAXINT64 / 5, G_MAXINT64, G_MININT64, 1, -100 * G_USEC_PER_SEC };
+
+  for (guint k = 0; k < G_N_ELEMENTS (wrong); k++) {
+    MloFeedback f;
+    MloPacket p = {.send_us = 1000000,.arrival_us = wrong[k],.size = 1200 };
+
+    mlo_feedback_init (&f);
+    mlo_feedback_packets (&f, 1040000, &p, 1);
+    for (int i = 0; i < 300; i++)
+      report (&f, 1100000 + i * 10000, 20000 + (i == 299 ? 35000 : 0), 1202, FALSE);
+    g_assert_cmpfloat (f.queue_ms, ==, 35.0);
+    g_assert_cmpfloat (fabs (mlo_feedback_delivered_kbps (&f, 500000) / 1000.0 - 1.0), <, 0.1);
+  }
+}
+
 static void
 test_loss_and_rate (void)
 {
@@ -109,6 +128,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/feedback/wrong-minimum", test_wrong_minimum);
   g_test_add_func ("/feedback/queue-delay", test_queue_delay);
   g_test_add_func ("/feedback/longer-path", test_longer_path_is_learnt);
   g_test_add_func ("/feedback/long-silence", test_long_silence);

@@ -23,15 +23,32 @@ test_counts_bytes (void)
   mlo_window_sent (&w, 33000, 500);
   g_assert_cmpuint (mlo_window_in_flight (&w), ==, 5500);
   /* Half of the first frame. */
-  mlo_window_acked (&w, p, 1);
+  mlo_window_acked (&w, 50000, p, 1);
   g_assert_cmpuint (mlo_window_in_flight (&w), ==, 4500);
   /* Its end and a third of the second. */
-  mlo_window_acked (&w, p + 1, 2);
+  mlo_window_acked (&w, 50000, p + 1, 2);
   g_assert_cmpuint (mlo_window_in_flight (&w), ==, 2500);
   p[0] = packet (33001, 498);
-  mlo_window_acked (&w, p, 1);
+  mlo_window_acked (&w, 50000, p, 1);
   g_assert_cmpuint (mlo_window_in_flight (&w), ==, 0);
   g_assert_cmpuint (w.total_sent, ==, 5500);
+}
+
+/* It would empty the window for as long as it takes to get there. */
+static void
+test_packet_of_the_future (void)
+{
+  MloWindow w;
+  MloPacket p = packet (G_MAXINT64 - 30000, 1000);
+
+  mlo_window_init (&w);
+  mlo_window_sent (&w, 1000, 2000);
+  mlo_window_acked (&w, 20000, &p, 1);
+  mlo_window_sent (&w, 33000, 2000);
+  mlo_window_sent (&w, 50000, 2000);
+  p = packet (1000, 1000);
+  mlo_window_acked (&w, 60000, &p, 1);
+  g_assert_cmpuint (mlo_window_in_flight (&w), ==, 4000);
 }
 
 static void
@@ -83,7 +100,7 @@ test_any_order (void)
 
       for (int k = 0; k < 4; k++)
         p[k] = packet (now - mlo_random_below (&r, 3000000), mlo_random_below (&r, 70000));
-      mlo_window_acked (&w, p, mlo_random_below (&r, 5));
+      mlo_window_acked (&w, now, p, mlo_random_below (&r, 5));
     }
     for (guint k = 0; k < w.count; k++)
       sum += w.bytes[(w.head + k) % MLO_WINDOW_FRAMES];
@@ -98,6 +115,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/window/counts-bytes", test_counts_bytes);
+  g_test_add_func ("/window/packet-of-the-future", test_packet_of_the_future);
   g_test_add_func ("/window/admits", test_admits);
   g_test_add_func ("/window/any-order", test_any_order);
   return g_test_run ();

@@ -263,11 +263,11 @@ mlo_controller_on_packets (MloController * c, gint64 now_us, const MloPacket * p
   if (n == 0)
     return;
   mlo_feedback_packets (&c->feedback, now_us, packets, n);
-  mlo_window_acked (&c->flight, packets, n);
+  mlo_window_acked (&c->flight, now_us, packets, n);
   for (guint i = 0; i < n; i++) {
     const MloPacket *p = &packets[i];
 
-    if (p->lost || p->send_us > now_us)
+    if (p->lost || !mlo_feedback_believes (&c->feedback, now_us, p))
       continue;
     mlo_dispersion_add (&c->dispersion, p, mlo_feedback_free_arrival_us (&c->feedback, p->send_us));
     c->payload_share += 0.01 * ((double) p->size / (p->size + MLO_PACKET_OVERHEAD) - c->payload_share);
@@ -286,21 +286,31 @@ mlo_controller_on_frame_sent (MloController * c, gint64 now_us, guint32 bytes, g
     c->frame_bytes += (c->frame_bytes <= 0.0 ? 1.0 : 0.1) * (bytes - c->frame_bytes);
 }
 
+/* @value, or @otherwise where it is no number in [0, @most]. */
+static double
+bounded (double value, double most, double otherwise)
+{
+  return value >= 0.0 && value <= most ? value : otherwise;
+}
+
 void
 mlo_controller_on_receiver_report (MloController * c, gint64 now_us, const MloReceiverReport * report)
 {
   if (c->report_us == 0)
     c->report_min_rtt_ms = -1.0;
-  c->report = *report;
+  c->report.rtt_ms = bounded (report->rtt_ms, 60000.0, -1.0);
+  c->report.jitter_ms = bounded (report->jitter_ms, 60000.0, -1.0);
+  c->report.fraction_lost = bounded (report->fraction_lost, 1.0, 0.0);
+  c->report.received_kbps = bounded (report->received_kbps, 1e7, -1.0);
   c->last_report_us = c->report_us;
   c->report_fresh = TRUE;
   c->report_us = now_us;
-  if (report->rtt_ms >= 0.0 && isfinite (report->rtt_ms)) {
+  if (c->report.rtt_ms >= 0.0) {
     /* Slowly forgets, so that a longer path is believed after a while. */
-    if (c->report_min_rtt_ms < 0.0 || report->rtt_ms < c->report_min_rtt_ms)
-      c->report_min_rtt_ms = report->rtt_ms;
+    if (c->report_min_rtt_ms < 0.0 || c->report.rtt_ms < c->report_min_rtt_ms)
+      c->report_min_rtt_ms = c->report.rtt_ms;
     else
-      c->report_min_rtt_ms += 0.01 * (report->rtt_ms - c->report_min_rtt_ms);
+      c->report_min_rtt_ms += 0.01 * (c->report.rtt_ms - c->report_min_rtt_ms);
   }
 }
 
@@ -435,7 +445,7 @@ window_bytes (const MloController * c)
   if (!mlo_feedback_any (&c->feedback) || c->capacity.kbps <= 0.0)
     return G_MAXUINT64;
   hold_ms = mlo_feedback_base_rtt_ms (&c->feedback) + l->target_delay_ms + mlo_feedback_interval_ms (&c->feedback);
-  bytes = c->capacity.kbps * c->payload_share * hold_ms / 8.0 + frame;
+  bytes = c->capacity.kbps * c->payload_share * MIN (hold_ms, 60000.0) / 8.0 + frame;
   return (guint64) MAX (bytes, 2.0 * frame);
 }
 

@@ -571,7 +571,7 @@ take_report (MloEnv * env, MloPolicy * policy)
     }
     if (policy->klass->on_packets)
       policy->klass->on_packets (policy, now_us, packets, n);
-    mlo_window_acked (&env->window, packets, n);
+    mlo_window_acked (&env->window, now_us, packets, n);
   }
   decision = policy->klass->react ? policy->klass->react (policy, now_us) : NULL;
   if (decision)

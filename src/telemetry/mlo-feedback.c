@@ -6,6 +6,8 @@
 
 /* A transit this far from the minimum is no queue but a clock that was set. */
 #define ABSURD_TRANSIT_US (60 * G_USEC_PER_SEC)
+/* ... unless it stays: then the minimum was wrong, or the clock was set. */
+#define ABSURD_PATIENCE_US (2 * G_USEC_PER_SEC)
 
 static void
 sliding_min_add (MloSlidingMin * m, gint64 now_us, gint64 value)
@@ -62,6 +64,28 @@ slot_at (MloFeedback * f, gint64 arrival_us)
   return i;
 }
 
+gboolean
+mlo_feedback_believes (const MloFeedback * f, gint64 now_us, const MloPacket * p)
+{
+  if (!mlo_packet_plausible (p, now_us))
+    return FALSE;
+  return p->lost || !f->transit.any
+      || ABS (p->arrival_us - p->send_us - sliding_min_get (&f->transit)) <= ABSURD_TRANSIT_US;
+}
+
+/* Packets that are plausible and not believed: those before them may have been the wrong ones. */
+static void
+doubt (MloFeedback * f, gint64 now_us)
+{
+  if (f->absurd_since_us == 0)
+    f->absurd_since_us = now_us;
+  if (now_us - f->absurd_since_us < ABSURD_PATIENCE_US)
+    return;
+  f->absurd_since_us = 0;
+  f->transit.any = FALSE;
+  f->have_transit = FALSE;
+}
+
 static void
 see_packet (MloFeedback * f, gint64 now_us, const MloPacket * p)
 {
@@ -69,8 +93,11 @@ see_packet (MloFeedback * f, gint64 now_us, const MloPacket * p)
   gint64 base;
   guint slot;
 
-  if (f->transit.any && ABS (transit - sliding_min_get (&f->transit)) > ABSURD_TRANSIT_US)
+  if (!mlo_feedback_believes (f, now_us, p)) {
+    doubt (f, now_us);
     return;
+  }
+  f->absurd_since_us = 0;
   sliding_min_add (&f->transit, now_us, transit);
   base = sliding_min_get (&f->transit);
   f->queue_ms = (double) (transit - base) / 1000.0;
@@ -82,7 +109,10 @@ see_packet (MloFeedback * f, gint64 now_us, const MloPacket * p)
     f->last_transit_us = transit;
     f->have_transit = TRUE;
   }
-  f->newest_arrival_us = f->newest_send_us == 0 ? p->arrival_us : MAX (f->newest_arrival_us, p->arrival_us);
+  /* Late by more than this none is overtaken: the clock was set back, or lied. */
+  if (f->newest_send_us == 0 || p->arrival_us > f->newest_arrival_us
+      || p->arrival_us < f->newest_arrival_us - G_USEC_PER_SEC)
+    f->newest_arrival_us = p->arrival_us;
   slot = slot_at (f, p->arrival_us);
   f->slot_bytes[slot] += p->size + MLO_PACKET_OVERHEAD;
   f->slot_packets[slot]++;
@@ -126,7 +156,7 @@ mlo_feedback_packets (MloFeedback * f, gint64 now_us, const MloPacket * packets,
     const MloPacket *p = &packets[i];
 
     /* From the future or before what was seen: a lie or a repetition. */
-    if (p->send_us > now_us || p->send_us < f->newest_send_us - G_USEC_PER_SEC)
+    if (!mlo_packet_plausible (p, now_us) || p->send_us < f->newest_send_us - G_USEC_PER_SEC)
       continue;
     f->packets++;
     if (p->lost) {

@@ -33,6 +33,7 @@ typedef struct
   gint64 frame_send_us;         /* of the frame being seen */
   gint64 last_transit_us;       /* of the last frame's first packet, for jitter */
   gboolean have_transit;
+  gint64 absurd_since_us;       /* only packets with absurd transits since then; 0: no */
   double queue_ms;              /* newest packet's delay above the minimum */
   double frame_queue_ms;        /* backlog met by the newest frame's first packet */
   double jitter_us;
@@ -48,8 +49,12 @@ typedef struct
 void mlo_feedback_init (MloFeedback * f);
 
 /* One report: @n packets in the order they were sent. Packets seen before or with absurd times
- * (a transit more than 60 s off the minimum) are passed over. */
+ * (a transit more than 60 s off the minimum) are passed over; after 2 s of nothing else the minimum
+ * was wrong, and is measured anew. */
 void mlo_feedback_packets (MloFeedback * f, gint64 now_us, const MloPacket * packets, guint n);
+
+/* Whether @p makes sense by itself and beside the packets before it. */
+gboolean mlo_feedback_believes (const MloFeedback * f, gint64 now_us, const MloPacket * p);
 
 gboolean mlo_feedback_any (const MloFeedback * f);
 /* Least round trip seen lately, ms; 0 before the first report. */

@@ -44,13 +44,14 @@ mlo_window_sent (MloWindow * w, gint64 now_us, guint32 bytes)
 }
 
 void
-mlo_window_acked (MloWindow * w, const MloPacket * packets, guint n)
+mlo_window_acked (MloWindow * w, gint64 now_us, const MloPacket * packets, guint n)
 {
   gint64 newest = w->last_ack_us;
-  guint32 part = 0, before;
+  guint64 part = 0;
+  guint32 before;
 
   for (guint i = 0; i < n; i++)
-    newest = MAX (newest, packets[i].send_us);
+    newest = MAX (newest, MIN (packets[i].send_us, now_us));
   w->last_ack_us = newest;
 
   /* A frame's packets leave a little after the frame left the encoder, in order: with a packet sent
@@ -65,10 +66,10 @@ mlo_window_acked (MloWindow * w, const MloPacket * packets, guint n)
   }
   before = w->bytes[w->head];
   part = MIN (part, before);
-  w->bytes[w->head] = before - part;
+  w->bytes[w->head] = before - (guint32) part;
   w->in_flight -= part;
   /* Payload headers differ from the encoder's by some bytes: a crumb is no frame. */
-  if (w->bytes[w->head] <= 64 || part * 50 >= before * 49)
+  if (w->bytes[w->head] <= 64 || part * 50 >= (guint64) before * 49)
     drop_oldest (w);
 }
 

@@ -38,8 +38,9 @@ void mlo_window_init (MloWindow * w);
 /* A frame of @bytes left the encoder. When more frames are in flight than fit, the two oldest merge. */
 void mlo_window_sent (MloWindow * w, gint64 now_us, guint32 bytes);
 
-/* Packets arrived or were reported lost: all that was sent up to the newest of them is out of flight. */
-void mlo_window_acked (MloWindow * w, const MloPacket * packets, guint n);
+/* Packets arrived or were reported lost: all that was sent up to the newest of them is out of flight. A packet of the
+ * future counts as sent now. */
+void mlo_window_acked (MloWindow * w, gint64 now_us, const MloPacket * packets, guint n);
 
 void mlo_window_set_limit (MloWindow * w, guint64 limit_bytes, gint64 probe_interval_us);
 

@@ -27,6 +27,15 @@ typedef struct
   gboolean lost;
 } MloPacket;
 
+/* Whether these can be true at all: sent before @now_us and within the last hour, a size that UDP carries, and an arrival
+ * with which one can calculate. Such times may be subtracted from each other without overflow. */
+static inline gboolean
+mlo_packet_plausible (const MloPacket * p, gint64 now_us)
+{
+  return p->send_us <= now_us && p->send_us > now_us - G_GINT64_CONSTANT (3600000000) && p->size <= 65535
+      && (p->lost || (p->arrival_us > -G_MAXINT64 / 4 && p->arrival_us < G_MAXINT64 / 4));
+}
+
 /**
  * MloReceiverReport: an RTCP receiver report on our stream (RFC 3550 section 6.4.2), in plain units.
  */
