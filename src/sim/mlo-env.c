@@ -195,7 +195,8 @@ mlo_env_new (const MloEnvConfig * config, const MloTrace * trace, guint64 seed)
   link = (MloLinkConfig) {
   .delay_ms = 0.5 * config->rtt_ms,.queue_bytes = config->queue_bytes,.random_loss = config->random_loss,.burst_loss =
         config->burst_loss,.burst_length = config->burst_length,.jitter_ms = config->jitter_ms,.grid_ms =
-        config->grid_ms,.cross_kbps = config->cross_kbps,.use_trace_rtt = config->use_trace_rtt,};
+        config->grid_ms,.cross_kbps = config->cross_kbps,.shaper_kbps = config->shaper_kbps,.shaper_bytes =
+        config->shaper_bytes,.use_trace_rtt = config->use_trace_rtt,};
   if (link.queue_bytes <= 0.0) {
     link.queue_bytes = (config->queue_ms > 0.0 ? config->queue_ms : 300.0) / 8.0
         * mlo_trace_mean_kbps (trace, config->limits.max_bitrate_kbps);

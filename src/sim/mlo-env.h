@@ -33,6 +33,8 @@ typedef struct
   double jitter_ms;             /* deviation of extra delay, order kept */
   double grid_ms;               /* > 0: delivery only at multiples of it */
   double cross_kbps;            /* mean cross traffic that comes and goes */
+  double shaper_kbps;           /* > 0: a token bucket of this rate before the link, ... */
+  double shaper_bytes;          /* ... which lets so much pass at once */
   gboolean use_trace_rtt;       /* rtt and loss from the trace's columns where it has them */
   /* feedback */
   MloFeedbackKind feedback;

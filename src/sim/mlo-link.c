@@ -28,6 +28,7 @@ struct _MloLink
   MloRandom cross_random;       /* its own, so that the cross traffic does not depend on what we send */
   double end;                   /* E: position at which all that waits has left */
   gint64 now_us;                /* of @position */
+  double shaped;                /* bytes that the shaper's rate has carried when all that came has left it */
   double position;
   guint position_hint, time_hint;
   gint64 last_delivery_us;
@@ -78,6 +79,7 @@ mlo_link_new (const MloLinkConfig * config, const MloTrace * trace, guint64 seed
   link->to_good = 1.0 / MAX (config->burst_length, 1.0);
   link->to_bad = link->to_good * share / (1.0 - share);
   link->now_us = -1;
+  link->shaped = -config->shaper_bytes;
   link->jitter = mlo_random_normal (&link->random);
   link->cross_on = TRUE;
   toggle_cross (link);          /* starts off, for a random time from 0 */
@@ -135,6 +137,38 @@ advance (MloLink * link, gint64 now_us)
   link->position = mlo_trace_position (link->trace, now_us, &link->position_hint);
 }
 
+/*
+ * The token bucket: with r t the bytes its rate carries in [0, t) and a bucket of B bytes, a packet of b bytes that
+ * comes at t leaves when r t reaches F = max (F_before, r t - B) + b.
+ */
+static double
+shaper_position (const MloLink * link, gint64 now_us)
+{
+  return link->config.shaper_kbps * (double) now_us / 8000.0;
+}
+
+static double
+shaper_backlog (const MloLink * link, gint64 now_us)
+{
+  return link->config.shaper_kbps > 0.0 ? MAX (link->shaped - shaper_position (link, now_us), 0.0) : 0.0;
+}
+
+/* When the packet leaves the shaper; FALSE where it does not fit. */
+static gboolean
+shape (MloLink * link, gint64 now_us, double bytes, double *leaves_us)
+{
+  double waits = shaper_backlog (link, now_us);
+
+  *leaves_us = (double) now_us;
+  if (link->config.shaper_kbps <= 0.0)
+    return TRUE;
+  if (waits > 0.0 && waits + bytes > link->config.queue_bytes)
+    return FALSE;
+  link->shaped = MAX (link->shaped, shaper_position (link, now_us) - link->config.shaper_bytes) + bytes;
+  *leaves_us = MAX ((double) now_us, link->shaped * 8000.0 / link->config.shaper_kbps);
+  return TRUE;
+}
+
 static gboolean
 is_lost (MloLink * link, double random_loss)
 {
@@ -168,13 +202,13 @@ gint64
 mlo_link_send (MloLink * link, gint64 now_us, guint32 ip_bytes)
 {
   const MloLinkConfig *c = &link->config;
-  double at, delay_ms = c->delay_ms, loss = c->random_loss;
+  double at, leaves_us, delay_ms = c->delay_ms, loss = c->random_loss;
   gint64 delivery;
 
   advance (link, now_us);
   link->stats.packets++;
   link->stats.bytes += ip_bytes;
-  if (!fits (link, link->position, ip_bytes)) {
+  if (!fits (link, link->position, ip_bytes) || !shape (link, now_us, ip_bytes, &leaves_us)) {
     link->stats.queue_full++;
     return MLO_LINK_QUEUE_FULL;
   }
@@ -183,6 +217,8 @@ mlo_link_send (MloLink * link, gint64 now_us, guint32 ip_bytes)
   at = mlo_trace_time_of (link->trace, link->end, &link->time_hint);
   if (!(at < 4e18))
     return G_MAXINT64;
+  /* the line behind it is faster by far, so what waits for tokens does not wait again */
+  at = MAX (at, leaves_us);
   if (c->use_trace_rtt) {
     const MloTraceRow *row = mlo_trace_at (link->trace, (gint64) at);
 
@@ -211,7 +247,7 @@ double
 mlo_link_backlog_bytes (MloLink * link, gint64 now_us)
 {
   advance (link, now_us);
-  return MAX (link->end - link->position, 0.0);
+  return MAX (link->end - link->position, 0.0) + shaper_backlog (link, now_us);
 }
 
 gint64
@@ -221,6 +257,8 @@ mlo_link_wait_us (MloLink * link, gint64 now_us)
 
   if (mlo_link_backlog_bytes (link, now_us) <= 0.0)
     return 0;
+  if (link->end <= link->position)
+    return (gint64) ceil (shaper_backlog (link, now_us) * 8000.0 / link->config.shaper_kbps);
   at = mlo_trace_time_of (link->trace, link->end, &link->time_hint);
   return at < 4e18 ? MAX ((gint64) ceil (at - 1e-3) - now_us, 0) : G_MAXINT64;
 }

@@ -27,6 +27,9 @@ typedef struct
   double jitter_ms;             /* deviation of what is added to the delay; moves within some 20 ms, order kept */
   double grid_ms;               /* > 0: delivery at multiples of it only, as radio links do */
   double cross_kbps;            /* mean of cross traffic that comes and goes and shares the queue */
+  double shaper_kbps;           /* > 0: a token bucket of this rate stands before the link, with a queue of its own of
+                                 * queue_bytes; cross traffic does not pass it */
+  double shaper_bytes;          /* of its bucket, full at first */
   gboolean use_trace_rtt;       /* where the trace's row has them: half its rtt as delay, its loss added */
 } MloLinkConfig;
 

@@ -37,8 +37,10 @@ typedef enum
   N_COPIES,
 } Copy;
 
-/* A judgement is so many slices: each copy over the blocks in two runs, then two over the reserve. */
+/* A judgement is so many slices: each copy over the blocks in two runs, then two over the reserve. A watch is the first
+ * of them, the shipped network and the champion over the newest block alone. */
 #define SLICES (2 * N_COPIES + 2)
+#define WATCH_SLICES (2 * CHALLENGER)
 
 typedef struct
 {
@@ -66,8 +68,11 @@ struct _MloOnlinePredictor
   /* the judgement that runs */
   guint slice;                  /* next; 0: none runs */
   guint since;                  /* updates since the last one */
+  gboolean watching;            /* it is a watch */
   guint64 blocks[BATCH];        /* first row of each */
   guint n_blocks;
+  guint64 judge_from;           /* nothing before this row counts */
+  guint64 watched;              /* rows before this, or before the champion's time, were watched */
   double earned[N_COPIES][BATCH];       /* mean points of R over a block */
   double sum[BATCH];
   guint counted[BATCH];
@@ -314,24 +319,42 @@ count_labels (const MloOnlineStream * s, guint64 from, guint n)
   return count;
 }
 
+static gboolean
+is_usable (const MloOnlineStream * s, guint64 from, guint64 oldest)
+{
+  return from >= oldest + LEAD_IN && in_one_piece (s, from - LEAD_IN) && in_one_piece (s, from - LEAD_IN + STEPS)
+      && count_labels (s, from, MLO_ONLINE_BLOCK) >= LEAST_HELD;
+}
+
 /* The hold-out's blocks, newest first. */
 static void
 find_blocks (MloOnlinePredictor * p)
 {
   const MloOnlineStream *s = p->stream;
-  guint64 oldest = mlo_online_stream_oldest (s) + (s->n_rows > MLO_ONLINE_TICKS ? RING_MARGIN : 0);
+  guint64 oldest = MAX (mlo_online_stream_oldest (s) + (s->n_rows > MLO_ONLINE_TICKS ? RING_MARGIN : 0), p->judge_from);
   guint64 block = s->labelled / MLO_ONLINE_BLOCK;
 
   p->n_blocks = 0;
-  while (block-- > 0 && p->n_blocks < BATCH) {
-    guint64 from = block * MLO_ONLINE_BLOCK;
-
-    if (from < oldest + LEAD_IN)
-      break;
-    if (mlo_online_row_is_held (from) && in_one_piece (s, from - LEAD_IN)
-        && in_one_piece (s, from - LEAD_IN + STEPS) && count_labels (s, from, MLO_ONLINE_BLOCK) >= LEAST_HELD)
-      p->blocks[p->n_blocks++] = from;
+  while (block-- > 0 && p->n_blocks < BATCH && block * MLO_ONLINE_BLOCK >= oldest + LEAD_IN) {
+    if (mlo_online_row_is_held (block * MLO_ONLINE_BLOCK) && is_usable (s, block * MLO_ONLINE_BLOCK, oldest))
+      p->blocks[p->n_blocks++] = block * MLO_ONLINE_BLOCK;
   }
+}
+
+/* The next block since the champion came, whether it belongs to the hold-out or not: the champion has learned from
+ * nothing that came after it. */
+static gboolean
+find_watched (MloOnlinePredictor * p)
+{
+  const MloOnlineStream *s = p->stream;
+  guint64 from = p->watched;
+
+  if (!p->stats.adapted || s->labelled < from + MLO_ONLINE_BLOCK)
+    return FALSE;
+  p->watched += MLO_ONLINE_BLOCK;
+  p->blocks[0] = from;
+  p->n_blocks = is_usable (s, from, mlo_online_stream_oldest (s));
+  return p->n_blocks > 0;
 }
 
 /* Half of the blocks' ticks under one copy. */
@@ -411,6 +434,8 @@ static void
 change_champion (MloOnlinePredictor * p, Copy from, MloOnlineChange change)
 {
   memcpy (p->params[CHAMPION], p->params[from], p->n_params * sizeof (float));
+  p->watched = p->stream->n_rows;
+  p->stats.deficit = 0.0;
   p->stats.serial++;
   p->stats.last_change = change;
   p->stats.adapted = from != SHIPPED;
@@ -452,11 +477,26 @@ verdict (MloOnlinePredictor * p)
     return;
   if (s->adapted && s->held_champion < s->held_shipped - o->demote_margin)
     change_champion (p, SHIPPED, MLO_ONLINE_DEMOTED);
-  else if (!forgot && s->win_share >= WIN_SHARE && s->held_challenger >= s->held_champion + o->margin
+  else if (!forgot && s->win_share >= WIN_SHARE && s->held_challenger >= s->held_champion + o->step_margin
       && s->held_challenger >= s->held_shipped + o->margin)
     change_champion (p, CHALLENGER, MLO_ONLINE_PROMOTED);
   if (forgot || s->held_challenger < s->held_shipped - ASTRAY)
     pull_back (p);
+}
+
+/* A sum of how much worse the champion was that never falls below nothing (Page, "Continuous inspection schemes",
+ * 1954): a path that has become another one shows within seconds, chance does not add up. */
+static void
+watch_verdict (MloOnlinePredictor * p)
+{
+  MloOnlineNetworkStats *s = &p->stats;
+
+  s->deficit = MAX (0.0, s->deficit + p->earned[SHIPPED][0] - p->earned[CHAMPION][0]);
+  if (s->deficit < p->options->watch_margin)
+    return;
+  change_champion (p, SHIPPED, MLO_ONLINE_DEMOTED);
+  /* what was seen before speaks for a path that is no more */
+  p->judge_from = p->stream->n_rows;
 }
 
 static void
@@ -468,7 +508,10 @@ judge (MloOnlinePredictor * p)
     p->reserve_loss[SHIPPED] = judge_reserve (p, SHIPPED);
   else
     p->reserve_loss[CHALLENGER] = judge_reserve (p, CHALLENGER);
-  if (++p->slice == SLICES) {
+  if (++p->slice == WATCH_SLICES && p->watching) {
+    watch_verdict (p);
+    p->slice = 0;
+  } else if (p->slice == SLICES) {
     verdict (p);
     p->slice = 0;
     p->since = 0;
@@ -484,8 +527,10 @@ mlo_online_predictor_step (MloOnlinePredictor * p)
   }
   if (p->stream->n_exact + p->stream->n_at_least < LEAST_LABELS || p->stream->n_rows < 2 * STEPS)
     return MLO_ONLINE_IDLE;
-  if (p->since >= p->options->judge_every) {
-    find_blocks (p);
+  p->watching = find_watched (p);
+  if (p->watching || p->since >= p->options->judge_every) {
+    if (!p->watching)
+      find_blocks (p);
     judge (p);
     return MLO_ONLINE_JUDGED;
   }
@@ -543,6 +588,8 @@ mlo_online_predictor_set_state (MloOnlinePredictor * p, const float *state, cons
   p->stats.demotions = numbers->predictor_demotions;
   p->stats.adapted = memcmp (p->params[CHAMPION], p->params[SHIPPED], p->n_params * sizeof (float)) != 0;
   p->stats.serial++;
+  p->watched = p->stream->n_rows;
+  p->stats.deficit = 0.0;
   p->slice = 0;
   p->since = 0;
 }

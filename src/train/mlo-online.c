@@ -13,9 +13,11 @@ const MloOnlineOptions mlo_online_options_default = {
   .predictor_rate = 2e-4,
   .clip = 1.0,
   .judge_every = 100,
-  .margin = 0.3,
+  .margin = 4.0,
+  .step_margin = 0.5,
   .demote_margin = 0.1,
-  .forget = 0.05,
+  .watch_margin = 3.0,
+  .forget = 0.25,
 };
 
 struct _MloOnline

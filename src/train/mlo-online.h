@@ -16,7 +16,8 @@ G_BEGIN_DECLS
  * Three copies of each network: the shipped one, which never changes; the champion, which is in control; the
  * challenger, which learns. The challenger becomes champion only when it is better than champion and shipped network
  * by a margin on a rolling hold-out (every fourth ten seconds of the last ten minutes, never learned from); the
- * champion gives way to the shipped network when it is the worse of the two there.
+ * champion gives way to the shipped network when it is the worse of the two there, or within seconds where it is much
+ * worse on what comes in: the path may have become another one.
  *
  * No clock, no I/O, no thread, no lock: one thread at a time, the learner's. The control thread fills an
  * MloOnlineTick a tick, which is plain data made to be copied through a ring, and takes over champions that the
@@ -52,8 +53,11 @@ typedef struct
   double predictor_rate;        /* Adam's */
   double clip;                  /* norm of a gradient */
   guint judge_every;            /* predictor's updates between two judgements */
-  double margin;                /* points of R by which a challenger must be better on the hold-out */
+  double margin;                /* points of R by which a challenger must be better than the shipped network on the
+                                 * hold-out: below it the estimate is no surer than the gain */
+  double step_margin;           /* and better than an adapted champion */
   double demote_margin;         /* by which a champion may be worse than the shipped network there */
+  double watch_margin;          /* by how much it may be worse in ten seconds after ten seconds, summed up */
   double forget;                /* share by which a challenger's loss on the reserve may be above the shipped one's */
 } MloOnlineOptions;
 
@@ -107,6 +111,7 @@ typedef struct
   /* at the last judgement; NAN: none yet */
   double held_shipped, held_champion, held_challenger;  /* points of R on the hold-out */
   double reserve_shipped, reserve_challenger;   /* loss on the reserve's hold-out */
+  double deficit;               /* points of R times ten seconds by which the champion has lately been the worse */
   double win_share;             /* of the hold-out's blocks in which the challenger was better than the champion */
 } MloOnlineNetworkStats;
 
