@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mlo-explorer.h"
 #include "mlo-online.h"
 
 #include <math.h>
 #include <string.h>
 
 #define SHIPPED TEST_SOURCE "/models/bitrate_predictor.safetensors"
+#define OPTIMIZER TEST_SOURCE "/models/quality_optimizer.safetensors"
 
 /* A stream on a link that has a law of its own. */
 typedef struct
@@ -25,13 +27,24 @@ shipped (void)
   return p;
 }
 
+static MloQualityOptimizer *
+shipped_optimizer (void)
+{
+  g_autoptr (GError) error = NULL;
+  MloQualityOptimizer *q = mlo_quality_optimizer_load (OPTIMIZER, &error);
+
+  g_assert_no_error (error);
+  return q;
+}
+
 static void
 world_init (World * w, const MloOnlineOptions * options, guint64 seed)
 {
   g_autoptr (MloBitratePredictor) p = shipped ();
+  g_autoptr (MloQualityOptimizer) q = shipped_optimizer ();
 
   memset (w, 0, sizeof *w);
-  w->online = mlo_online_new (p, NULL, NULL, options, seed);
+  w->online = mlo_online_new (p, q, NULL, options, seed);
   mlo_random_seed (&w->random, seed);
   w->level_kbps = 6000.0;
 }
@@ -50,6 +63,7 @@ fill (World * w, MloOnlineTick * t, double kbps, double queue_ms)
   mlo_sample_set (&s, MLO_FIELD_COMPLEXITY, 0.72);
   mlo_sample_set (&s, MLO_FIELD_BITRATE, 2500.0);
   mlo_sample_set (&s, MLO_FIELD_FPS, 60.0);
+  mlo_sample_set (&s, MLO_FIELD_QUALITY_SCORE, 0.6);
   mlo_online_tick_init (t, &d, &s, MLO_CAPACITY_MEASURED);
 }
 
@@ -72,16 +86,18 @@ live (World * w, guint ticks, guint every)
 static void
 test_learns (void)
 {
+  MloOnlineOptions options = mlo_online_options_default;
   World w;
   MloOnlineStats s;
   g_autoptr (MloBitratePredictor) before = NULL, after = NULL;
   float *a, *b;
   gsize n;
 
-  world_init (&w, &mlo_online_options_default, 1);
+  options.judge_every = 50;
+  world_init (&w, &options, 1);
   before = mlo_online_copy_predictor (w.online);
   g_assert_cmpint (mlo_online_step (w.online), ==, MLO_ONLINE_IDLE);
-  live (&w, 3000, 5);
+  live (&w, 3000, 4);
   mlo_online_stats (w.online, &s);
   g_test_message ("updates %" G_GUINT64_FORMAT ", loss %g, held out: shipped %g, champion %g, challenger %g, wins %g",
       s.predictor.updates, s.predictor.loss, s.predictor.held_shipped, s.predictor.held_champion,
@@ -153,6 +169,24 @@ test_state (void)
   mlo_online_free (other.online);
 }
 
+static gboolean
+same_predictor (MloBitratePredictor * a, MloBitratePredictor * b)
+{
+  gsize n;
+  const float *x = mlo_bitrate_predictor_parameters (a, &n), *y = mlo_bitrate_predictor_parameters (b, &n);
+
+  return memcmp (x, y, n * sizeof *x) == 0;
+}
+
+static gboolean
+same_optimizer (MloQualityOptimizer * a, MloQualityOptimizer * b)
+{
+  gsize n;
+  const float *x = mlo_quality_optimizer_parameters (a, &n), *y = mlo_quality_optimizer_parameters (b, &n);
+
+  return memcmp (x, y, n * sizeof *x) == 0;
+}
+
 /* A minute of telemetry that lies. */
 static void
 test_poison (void)
@@ -161,7 +195,9 @@ test_poison (void)
 
   for (guint k = 0; k < G_N_ELEMENTS (kinds); k++) {
     World w;
-    g_autofree float *before = NULL, *after = NULL;
+    g_autoptr (MloBitratePredictor) champion = NULL;
+    g_autoptr (MloQualityOptimizer) optimizer = NULL;
+    g_autofree float *after = NULL;
     MloOnlineNumbers numbers;
     MloOnlineStats s;
     gsize n;
@@ -180,11 +216,11 @@ test_poison (void)
         mlo_online_step (w.online);
     }
     mlo_online_stats (w.online, &s);
-    serial = s.predictor.serial;
+    serial = s.predictor.serial + s.optimizer.serial;
+    champion = mlo_online_copy_predictor (w.online);
+    optimizer = mlo_online_copy_optimizer (w.online);
     n = mlo_online_state_size (w.online);
-    before = g_new (float, n);
     after = g_new (float, n);
-    mlo_online_get_state (w.online, before, &numbers);
     for (guint i = 0; i < 600; i++, w.tick++) {
       MloOnlineTick t;
 
@@ -202,14 +238,104 @@ test_poison (void)
     mlo_online_stats (w.online, &s);
     g_test_message ("%s: refused %" G_GUINT64_FORMAT ", undone %" G_GUINT64_FORMAT, kinds[k], s.refused,
         s.predictor.undone);
-    g_assert_cmpuint (s.predictor.serial, ==, serial);
+    g_assert_cmpuint (s.predictor.serial + s.optimizer.serial, ==, serial);
     g_assert_cmpuint (s.refused, ==, k < 3 ? 600 : 0);
     mlo_online_get_state (w.online, after, &numbers);
-    g_assert_cmpmem (before, n / 4 * sizeof (float), after, n / 4 * sizeof (float));
+    {
+      g_autoptr (MloBitratePredictor) now = mlo_online_copy_predictor (w.online);
+      g_autoptr (MloQualityOptimizer) now_optimizer = mlo_online_copy_optimizer (w.online);
+
+      g_assert_true (same_predictor (champion, now));
+      g_assert_true (same_optimizer (optimizer, now_optimizer));
+    }
     for (gsize i = 0; i < n; i++)
       g_assert_true (isfinite (after[i]));
     mlo_online_free (w.online);
   }
+}
+
+/* Raising the rate earns, lowering it costs, and what is done is chance: the optimizer finds out. */
+static void
+test_optimizer (void)
+{
+  g_autoptr (MloQualityOptimizer) q = shipped_optimizer (), after = NULL;
+  g_autoptr (MloOnline) o = mlo_online_new (NULL, q, NULL, &mlo_online_options_default, 9);
+  static const MloAction actions[] = { MLO_ACTION_NONE, MLO_ACTION_BITRATE_UP, MLO_ACTION_BITRATE_DOWN };
+  const guint32 mask = 1u << MLO_ACTION_NONE | 1u << MLO_ACTION_BITRATE_UP | 1u << MLO_ACTION_BITRATE_DOWN;
+  float state[MLO_OPTIMIZER_FEATURES], values[MLO_N_ACTIONS];
+  MloSample sample = { 0 };
+  double due[16] = { 0.0 };
+  MloOnlineStats s;
+  MloRandom random;
+
+  mlo_random_seed (&random, 9);
+  mlo_sample_set (&sample, MLO_FIELD_FPS, 60.0);
+  mlo_sample_set (&sample, MLO_FIELD_BITRATE, 3000.0);
+  mlo_sample_set (&sample, MLO_FIELD_BANDWIDTH, 5000.0);
+  mlo_sample_set (&sample, MLO_FIELD_LATENCY, 40.0);
+  mlo_sample_set (&sample, MLO_FIELD_COMPLEXITY, 0.7);
+  for (guint i = 0; i < 6000; i++) {
+    MloDecision d = {.action = actions[mlo_random_below (&random, 3)],.action_mask = mask };
+    double score = 50.0 + due[i % 16];
+    MloOnlineTick t;
+
+    due[i % 16] = 0.0;
+    for (guint k = 10; k < 14; k++)
+      due[(i + k) % 16] += d.action == MLO_ACTION_BITRATE_UP ? 10.0 : d.action == MLO_ACTION_BITRATE_DOWN ? -10.0 : 0.0;
+    sample.timestamp_us = (gint64) i *100000;
+    mlo_sample_set (&sample, MLO_FIELD_QUALITY_SCORE, CLAMP (score, 0.0, 100.0) / 100.0);
+    mlo_online_tick_init (&t, &d, &sample, MLO_CAPACITY_MEASURED);
+    t.explored = d.action != MLO_ACTION_NONE;
+    mlo_online_feed (o, &t);
+    mlo_online_step (o);
+  }
+  mlo_online_stats (o, &s);
+  g_test_message ("updates %" G_GUINT64_FORMAT ", loss %g, champion %+.2f, challenger %+.2f, promotions %"
+      G_GUINT64_FORMAT, s.optimizer.updates, s.optimizer.loss, s.optimizer.held_champion, s.optimizer.held_challenger,
+      s.optimizer.promotions);
+  g_assert_cmpuint (s.explored, >, 3000);
+  g_assert_cmpuint (s.optimizer.promotions, >, 0);
+  g_assert_true (s.optimizer.adapted);
+  after = mlo_online_copy_optimizer (o);
+  mlo_sample_set (&sample, MLO_FIELD_QUALITY_SCORE, 0.5);
+  mlo_features_optimizer (&mlo_quality_optimizer_config (after)->scaling, &sample, state);
+  g_assert_cmpint (mlo_quality_optimizer_choose (after, state, mask, values), ==, MLO_ACTION_BITRATE_UP);
+}
+
+/* Chance acts rarely, only by steps of the gain that the mask has, and never on a path that is not quiet. */
+static void
+test_explorer (void)
+{
+  g_autoptr (MloQualityOptimizer) q = shipped_optimizer ();
+  const guint32 gains = 1u << MLO_ACTION_BITRATE_UP | 1u << MLO_ACTION_BITRATE_DOWN;
+  MloExplorer e;
+  gint64 last = -1;
+
+  mlo_explorer_init (&e, 3);
+  for (guint i = 0; i < 20000; i++) {
+    MloSample s = {.timestamp_us = (gint64) (i + 1) * 100000 };
+    guint32 mask = i % 3 == 0 ? 1u << MLO_ACTION_NONE : gains | 1u << MLO_ACTION_NONE;
+    gboolean quiet = i % 4000 < 2000;
+    float state[MLO_OPTIMIZER_FEATURES];
+    MloAction a;
+
+    mlo_sample_set (&s, MLO_FIELD_QUEUE_DELAY, quiet || i % 2 == 0 ? 5.0 : 40.0);
+    mlo_sample_set (&s, MLO_FIELD_PACKET_LOSS, quiet || i % 2 == 1 ? 0.0 : 0.02);
+    mlo_features_optimizer (&mlo_quality_optimizer_config (q)->scaling, &s, state);
+    a = mlo_explorer_choose (&e, q, &s, state, mask);
+    g_assert_true (mask >> a & 1);
+    if (e.now) {
+      g_assert_true (quiet);
+      g_assert_cmpuint (i % 4000, >=, 99);
+      g_assert_true (gains >> a & 1);
+      g_assert_true (last < 0 || s.timestamp_us - last >= 5 * G_USEC_PER_SEC);
+      last = s.timestamp_us;
+    }
+  }
+  g_test_message ("explored %" G_GUINT64_FORMAT, e.explored);
+  g_assert_cmpuint (e.asked, ==, 20000);
+  g_assert_cmpuint (e.explored, >, 20);
+  g_assert_cmpuint (e.explored, <, 200);
 }
 
 int
@@ -220,5 +346,7 @@ main (int argc, char **argv)
   g_test_add_func ("/online/repeats", test_repeats);
   g_test_add_func ("/online/state", test_state);
   g_test_add_func ("/online/poison", test_poison);
+  g_test_add_func ("/online/optimizer", test_optimizer);
+  g_test_add_func ("/online/explorer", test_explorer);
   return g_test_run ();
 }

@@ -27,6 +27,8 @@ G_STATIC_ASSERT (LEAD_IN + MLO_ONLINE_BLOCK == 2 * STEPS);
 #define ASTRAY 1.0
 /* A block is left out when the ring will soon write over it. */
 #define RING_MARGIN 300u
+/* Ticks from one watch to the next. */
+#define WATCH_STEP 50u
 #define SMOOTH 0.02
 
 typedef enum
@@ -341,8 +343,8 @@ find_blocks (MloOnlinePredictor * p)
   }
 }
 
-/* The next block since the champion came, whether it belongs to the hold-out or not: the champion has learned from
- * nothing that came after it. */
+/* The newest ten seconds since the champion came, every five, whether they belong to the hold-out or not: the champion has
+ * learned from nothing that came after it. */
 static gboolean
 find_watched (MloOnlinePredictor * p)
 {
@@ -351,7 +353,7 @@ find_watched (MloOnlinePredictor * p)
 
   if (!p->stats.adapted || s->labelled < from + MLO_ONLINE_BLOCK)
     return FALSE;
-  p->watched += MLO_ONLINE_BLOCK;
+  p->watched += WATCH_STEP;
   p->blocks[0] = from;
   p->n_blocks = is_usable (s, from, mlo_online_stream_oldest (s));
   return p->n_blocks > 0;
@@ -491,7 +493,7 @@ watch_verdict (MloOnlinePredictor * p)
 {
   MloOnlineNetworkStats *s = &p->stats;
 
-  s->deficit = MAX (0.0, s->deficit + p->earned[SHIPPED][0] - p->earned[CHAMPION][0]);
+  s->deficit = MAX (0.0, s->deficit + (p->earned[SHIPPED][0] - p->earned[CHAMPION][0]) * WATCH_STEP / MLO_ONLINE_BLOCK);
   if (s->deficit < p->options->watch_margin)
     return;
   change_champion (p, SHIPPED, MLO_ONLINE_DEMOTED);
@@ -601,6 +603,7 @@ mlo_online_predictor_set_champion (MloOnlinePredictor * p, const MloBitratePredi
   memcpy (p->params[CHALLENGER], p->params[CHAMPION], p->n_params * sizeof (float));
   p->stats.adapted = memcmp (p->params[CHAMPION], p->params[SHIPPED], p->n_params * sizeof (float)) != 0;
   p->stats.serial++;
+  p->watched = p->stream->n_rows;
   p->slice = 0;
   p->since = 0;
 }

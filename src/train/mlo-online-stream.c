@@ -77,8 +77,8 @@ mlo_online_stream_reward (const MloOnlineStream * s, guint64 i, double kbps)
   return r[k] + (at - k) * ((double) r[k + 1] - (double) r[k]);
 }
 
-static gboolean
-believable (const MloSample * s)
+gboolean
+mlo_online_believable (const MloSample * s)
 {
   for (guint f = 0; f < MLO_N_FIELDS; f++) {
     const MloFieldInfo *info = mlo_field_info ((MloField) f);
@@ -226,7 +226,7 @@ gboolean
 mlo_online_stream_add (MloOnlineStream * s, const MloOnlineTick * tick)
 {
   MloOnlineRow *row = &s->rows[s->n_rows % MLO_ONLINE_TICKS];
-  gboolean good = believable (&tick->sample);
+  gboolean good = mlo_online_believable (&tick->sample);
 
   if (!good || tick->gap) {
     /* labels that are still open stay so */

@@ -67,6 +67,9 @@ MloOnlineStream *mlo_online_stream_new (const MloPredictorConfig * config, gint6
 void mlo_online_stream_free (MloOnlineStream * s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloOnlineStream, mlo_online_stream_free)
 
+/* Finite, within the fields' bounds, and no faster than any path. */
+gboolean mlo_online_believable (const MloSample * s);
+
 /* A tick. FALSE where what it says cannot be (not finite, out of its field's bounds, faster than any path): it is
  * passed over and the stream begins anew after it. */
 gboolean mlo_online_stream_add (MloOnlineStream * s, const MloOnlineTick * tick);

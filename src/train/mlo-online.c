@@ -4,7 +4,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "mlo-online-optimizer.h"
 #include "mlo-online-predictor.h"
+
+/* One slice in so many is the optimizer's, where both learn. */
+#define OPTIMIZER_EVERY 4
 
 const MloOnlineOptions mlo_online_options_default = {
   .interval_us = 100000,
@@ -16,7 +20,7 @@ const MloOnlineOptions mlo_online_options_default = {
   .margin = 4.0,
   .step_margin = 0.5,
   .demote_margin = 0.1,
-  .watch_margin = 3.0,
+  .watch_margin = 2.0,
   .forget = 0.25,
 };
 
@@ -24,7 +28,8 @@ struct _MloOnline
 {
   MloOnlineOptions options;
   MloOnlinePredictor *predictor;        /* NULL: there is none */
-  MloQualityOptimizer *optimizer;       /* likewise */
+  MloOnlineOptimizer *optimizer;        /* likewise */
+  guint turn;
   guint64 ticks, refused, explored;
 };
 
@@ -50,7 +55,7 @@ mlo_online_new (const MloBitratePredictor * predictor, const MloQualityOptimizer
   if (predictor && mlo_bitrate_predictor_config (predictor)->form == MLO_FORM_STREAM)
     o->predictor = mlo_online_predictor_new (predictor, reserve, &o->options, seed);
   if (optimizer)
-    o->optimizer = mlo_quality_optimizer_copy (optimizer);
+    o->optimizer = mlo_online_optimizer_new (optimizer, reserve, &o->options, ~seed);
   return o;
 }
 
@@ -60,7 +65,7 @@ mlo_online_free (MloOnline * o)
   if (!o)
     return;
   mlo_online_predictor_free (o->predictor);
-  mlo_quality_optimizer_free (o->optimizer);
+  mlo_online_optimizer_free (o->optimizer);
   g_free (o);
 }
 
@@ -69,14 +74,24 @@ mlo_online_feed (MloOnline * o, const MloOnlineTick * tick)
 {
   o->ticks++;
   o->explored += tick->explored;
+  if (!mlo_online_believable (&tick->sample))
+    o->refused++;
   if (o->predictor)
     mlo_online_predictor_feed (o->predictor, tick);
+  if (o->optimizer)
+    mlo_online_optimizer_feed (o->optimizer, tick, mlo_online_believable (&tick->sample));
 }
 
 MloOnlineWork
 mlo_online_step (MloOnline * o)
 {
-  return o->predictor ? mlo_online_predictor_step (o->predictor) : MLO_ONLINE_IDLE;
+  MloOnlineWork work = MLO_ONLINE_IDLE;
+
+  if (o->optimizer && (!o->predictor || ++o->turn % OPTIMIZER_EVERY == 0))
+    work = mlo_online_optimizer_step (o->optimizer);
+  if (work == MLO_ONLINE_IDLE && o->predictor)
+    work = mlo_online_predictor_step (o->predictor);
+  return work;
 }
 
 static void
@@ -93,13 +108,15 @@ mlo_online_stats (const MloOnline * o, MloOnlineStats * out)
   memset (out, 0, sizeof *out);
   out->ticks = o->ticks;
   out->explored = o->explored;
+  out->refused = o->refused;
   no_stats (&out->predictor);
   no_stats (&out->optimizer);
+  if (o->optimizer)
+    out->optimizer = *mlo_online_optimizer_stats (o->optimizer);
   if (o->predictor) {
     const MloOnlineStream *s = mlo_online_predictor_stream (o->predictor);
 
     out->predictor = *mlo_online_predictor_stats (o->predictor);
-    out->refused = s->n_refused;
     out->labels = s->n_exact;
     out->bounds = s->n_at_least;
   }
@@ -114,13 +131,19 @@ mlo_online_copy_predictor (const MloOnline * o)
 MloQualityOptimizer *
 mlo_online_copy_optimizer (const MloOnline * o)
 {
-  return o->optimizer ? mlo_quality_optimizer_copy (o->optimizer) : NULL;
+  return o->optimizer ? mlo_quality_optimizer_copy (mlo_online_optimizer_champion (o->optimizer)) : NULL;
+}
+
+static gsize
+predictor_size (const MloOnline * o)
+{
+  return o->predictor ? mlo_online_predictor_state_size (o->predictor) : 0;
 }
 
 gsize
 mlo_online_state_size (const MloOnline * o)
 {
-  return o->predictor ? mlo_online_predictor_state_size (o->predictor) : 0;
+  return predictor_size (o) + (o->optimizer ? mlo_online_optimizer_state_size (o->optimizer) : 0);
 }
 
 void
@@ -130,6 +153,8 @@ mlo_online_get_state (const MloOnline * o, float *state, MloOnlineNumbers * numb
   numbers->ticks = o->ticks;
   if (o->predictor)
     mlo_online_predictor_get_state (o->predictor, state, numbers);
+  if (o->optimizer)
+    mlo_online_optimizer_get_state (o->optimizer, state + predictor_size (o), numbers);
 }
 
 gboolean
@@ -144,6 +169,8 @@ mlo_online_set_state (MloOnline * o, const float *state, gsize n, const MloOnlin
   o->ticks = numbers->ticks;
   if (o->predictor)
     mlo_online_predictor_set_state (o->predictor, state, numbers);
+  if (o->optimizer)
+    mlo_online_optimizer_set_state (o->optimizer, state + predictor_size (o), numbers);
   return TRUE;
 }
 
@@ -152,9 +179,6 @@ mlo_online_set_champions (MloOnline * o, const MloBitratePredictor * predictor, 
 {
   if (o->predictor && predictor)
     mlo_online_predictor_set_champion (o->predictor, predictor);
-  if (o->optimizer && optimizer) {
-    gsize n;
-
-    mlo_quality_optimizer_copy_parameters (optimizer, mlo_quality_optimizer_parameters (o->optimizer, &n));
-  }
+  if (o->optimizer && optimizer)
+    mlo_online_optimizer_set_champion (o->optimizer, optimizer);
 }

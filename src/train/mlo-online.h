@@ -57,7 +57,7 @@ typedef struct
                                  * hold-out: below it the estimate is no surer than the gain */
   double step_margin;           /* and better than an adapted champion */
   double demote_margin;         /* by which a champion may be worse than the shipped network there */
-  double watch_margin;          /* by how much it may be worse in ten seconds after ten seconds, summed up */
+  double watch_margin;          /* by how much it may be worse over ten seconds, summed up from then on */
   double forget;                /* share by which a challenger's loss on the reserve may be above the shipped one's */
 } MloOnlineOptions;
 
@@ -108,7 +108,8 @@ typedef struct
   MloOnlineChange last_change;
   gboolean adapted;             /* the champion is not the shipped network */
   double loss;                  /* of the last updates, smoothed; NAN: none yet */
-  /* at the last judgement; NAN: none yet */
+  /* at the last judgement; NAN: none yet. The optimizer's: points of R by which the champion is better than the shipped
+   * network, and the challenger than the champion, where they differ. */
   double held_shipped, held_champion, held_challenger;  /* points of R on the hold-out */
   double reserve_shipped, reserve_challenger;   /* loss on the reserve's hold-out */
   double deficit;               /* points of R times ten seconds by which the champion has lately been the worse */
@@ -132,7 +133,7 @@ MloQualityOptimizer *mlo_online_copy_optimizer (const MloOnline * o);
 
 /**
  * mlo_online_state_size, mlo_online_get_state, mlo_online_set_state:
- * What is worth keeping, as one flat block of floats (champion, challenger and Adam's moments of both networks) and
+ * What is worth keeping, as one flat block of floats (champions, challengers and what their trainers keep) and
  * a few numbers. The block fits the same shapes alone. The own stream is not kept: a challenger proves itself anew
  * in the next one, and so does the champion.
  *

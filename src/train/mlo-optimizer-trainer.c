@@ -159,6 +159,32 @@ mlo_optimizer_trainer_average (const MloOptimizerTrainer * t, float *to)
   memcpy (to, t->average, t->n_params * sizeof (float));
 }
 
+gsize
+mlo_optimizer_trainer_state_size (const MloOptimizerTrainer * t)
+{
+  return 4 * t->n_params;
+}
+
+gint64
+mlo_optimizer_trainer_get_state (const MloOptimizerTrainer * t, float *state)
+{
+  const float *const parts[] = { t->m, t->v, t->target, t->average };
+
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
+    memcpy (state + i * t->n_params, parts[i], t->n_params * sizeof (float));
+  return t->adam.step;
+}
+
+void
+mlo_optimizer_trainer_set_state (MloOptimizerTrainer * t, const float *state, gint64 step)
+{
+  float *const parts[] = { t->m, t->v, t->target, t->average };
+
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
+    memcpy (parts[i], state + i * t->n_params, t->n_params * sizeof (float));
+  t->adam.step = (long) step;
+}
+
 double
 mlo_optimizer_trainer_update (MloOptimizerTrainer * t, const MloReplay * replay, MloRandom * random)
 {

@@ -39,6 +39,11 @@ void mlo_optimizer_trainer_set_rate (MloOptimizerTrainer * t, double rate);
 /* Writes the average of the parameters over the updates to @to (as many as the network has). */
 void mlo_optimizer_trainer_average (const MloOptimizerTrainer * t, float *to);
 
+/* Adam's moments, the target network and the average, as one block, and Adam's step. */
+gsize mlo_optimizer_trainer_state_size (const MloOptimizerTrainer * t);
+gint64 mlo_optimizer_trainer_get_state (const MloOptimizerTrainer * t, float *state);
+void mlo_optimizer_trainer_set_state (MloOptimizerTrainer * t, const float *state, gint64 step);
+
 /* One update from a batch out of @replay, which must not be empty. Returns the loss; an update whose gradient is not
  * finite is left out. */
 double mlo_optimizer_trainer_update (MloOptimizerTrainer * t, const MloReplay * replay, MloRandom * random);
