@@ -2,6 +2,7 @@
 
 /* The learner on its thread: within its share, never in the way, and nothing lost between two runs. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -212,7 +213,7 @@ test_never_waits (Fixture * f, gconstpointer data)
   double each_us;
   MloLearnerReport r;
 
-  f->config.cpu_percent = 0.1;
+  f->config.cpu_percent = 1.0;
   l = begin (f, NULL);
   began = g_get_monotonic_time ();
   for (guint i = 0; i < 2000; i++) {
@@ -228,6 +229,44 @@ test_never_waits (Fixture * f, gconstpointer data)
   r = wait_for (l, has_ticks, &all);
   g_assert_cmpuint (r.lost, >, 0);
   g_assert_cmpuint (r.lost + r.online.ticks, <=, 2000);
+}
+
+/* Field of /proc/self/status, KiB. */
+static double
+memory_mib (const char *field)
+{
+  g_autofree char *text = NULL;
+  const char *at;
+
+  g_assert_true (g_file_get_contents ("/proc/self/status", &text, NULL, NULL));
+  at = strstr (text, field);
+  g_assert_nonnull (at);
+  return g_ascii_strtod (at + strlen (field), NULL) / 1024.0;
+}
+
+/* What it takes at its most, with a full ring of ticks, steps and savings. */
+static void
+test_memory (Fixture * f, gconstpointer data)
+{
+  g_autoptr (MloLearner) l = NULL;
+  guint64 some = 30;
+  double before, most;
+  FILE *reset = fopen ("/proc/self/clear_refs", "w");
+
+  if (!reset || fputs ("5", reset) < 0 || fclose (reset) != 0) {
+    g_test_skip ("the peak of the memory cannot be reset");
+    return;
+  }
+  before = memory_mib ("VmRSS:");
+  f->config.cpu_percent = 100.0;
+  f->config.save_us = 200000;
+  l = begin (f, NULL);
+  feed_all (f, l, 6800);
+  wait_for (l, has_updates, &some);
+  mlo_learner_free (g_steal_pointer (&l));
+  most = memory_mib ("VmHWM:") - before;
+  g_test_message ("%.1f MiB", most);
+  g_assert_cmpfloat (most, <=, 16.0);
 }
 
 /* --- kept --- */
@@ -456,6 +495,7 @@ main (int argc, char **argv)
   ADD ("learns", test_learns);
   ADD ("budget", test_budget);
   ADD ("never-waits", test_never_waits);
+  ADD ("memory", test_memory);
   ADD ("resumes", test_resumes);
   ADD ("saves-meanwhile", test_saves_meanwhile);
   ADD ("nothing-to-keep", test_nothing_to_keep);

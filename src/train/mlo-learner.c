@@ -57,9 +57,9 @@ struct _MloLearner
   guint lost;                   /* atomic */
   gboolean gap;                 /* the feeder's: a tick was left out */
 
-  GMutex lock;                  /* protects stop; a leaf, held for no longer than that takes */
+  GMutex lock;                  /* so that no wake-up is missed; a leaf, held for no longer than to look at stop */
   GCond wake;
-  gboolean stop;
+  gint stop;                    /* atomic */
 
   /* Before the thread begins and after it has ended the owner's, else the thread's. */
   MloOnline *online;
@@ -310,13 +310,11 @@ static gboolean
 rest (MloLearner * l, gint64 us)
 {
   gint64 until = g_get_monotonic_time () + us;
-  gboolean stop;
 
   g_mutex_lock (&l->lock);
-  while (!l->stop && us > 0 && g_cond_wait_until (&l->wake, &l->lock, until));
-  stop = l->stop;
+  while (!g_atomic_int_get (&l->stop) && us > 0 && g_cond_wait_until (&l->wake, &l->lock, until));
   g_mutex_unlock (&l->lock);
-  return !stop;
+  return !g_atomic_int_get (&l->stop);
 }
 
 static gpointer
@@ -399,7 +397,7 @@ mlo_learner_free (MloLearner * l)
   if (!l)
     return;
   g_mutex_lock (&l->lock);
-  l->stop = TRUE;
+  g_atomic_int_set (&l->stop, TRUE);
   g_cond_signal (&l->wake);
   g_mutex_unlock (&l->lock);
   g_thread_join (l->thread);
