@@ -353,6 +353,16 @@ read_tensors (MloTensorFile * f, const char *where, GArray * entries, const guin
   return TRUE;
 }
 
+/* json-glib writes half a surrogate pair's escape as bytes that are no UTF-8. */
+static gboolean
+check_text (const char *where, const char *what, const char *text, GError ** error)
+{
+  if (g_utf8_validate (text, -1, NULL))
+    return TRUE;
+  g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "%s: %s with half a surrogate pair: not UTF-8", where, what);
+  return FALSE;
+}
+
 static gboolean
 read_metadata (MloTensorFile * f, const char *where, JsonNode * node, GError ** error)
 {
@@ -366,10 +376,14 @@ read_metadata (MloTensorFile * f, const char *where, JsonNode * node, GError ** 
   }
   json_object_iter_init (&iter, json_node_get_object (node));
   while (json_object_iter_next (&iter, &key, &value)) {
+    if (!check_text (where, "a name in " METADATA, key, error))
+      return FALSE;
     if (!holds (value, G_TYPE_STRING)) {
       g_set_error (error, MLO_ERROR, MLO_ERROR_TYPE, "%s: metadata '%s' is not a text", where, key);
       return FALSE;
     }
+    if (!check_text (where, "a text in " METADATA, json_node_get_string (value), error))
+      return FALSE;
     mlo_tensorfile_set_metadata (f, key, json_node_get_string (value));
   }
   return TRUE;
@@ -404,7 +418,9 @@ parse_header (const char *where, const char *text, gsize length, GError ** error
   if (!check_names (where, text, end, &n_names, error))
     return NULL;
   if (!json_parser_load_from_data (parser, text, (gssize) end, &cause)) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "%s: header: %s", where, cause->message);
+    g_autofree char *said = g_utf8_make_valid (cause->message, -1);
+
+    g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "%s: header: %s", where, said);
     return NULL;
   }
   if (!json_parser_get_root (parser) || !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser))) {
@@ -471,7 +487,7 @@ mlo_tensorfile_parse (const char *where, const guint8 * data, gsize size, GError
           MLO_TENSORFILE_MAX_TENSORS);
       return NULL;
     }
-    if (!read_entry (where, name, node, size, &e, error))
+    if (!check_text (where, "a tensor's name", name, error) || !read_entry (where, name, node, size, &e, error))
       return NULL;
     g_array_append_val (entries, e);
   }
