@@ -101,12 +101,14 @@ send_frame (Victim * v)
 
     p->size = MIN (left, 1200);
     left -= p->size;
-    v->busy_until_us =
-        MAX (v->busy_until_us, v->now_us) + (gint64) ((p->size + MLO_PACKET_OVERHEAD) * 8000.0 / LINK_KBPS);
+    /* The queue holds half a second. */
+    p->lost = v->busy_until_us > v->now_us + 500000;
+    if (!p->lost)
+      v->busy_until_us = MAX (v->busy_until_us, v->now_us)
+          + (gint64) ((p->size + MLO_PACKET_OVERHEAD) * 8000.0 / LINK_KBPS);
     p->send_us = v->now_us;
     p->arrival_us = v->busy_until_us + 20000 + v->offset_us;
     p->seqnum = v->seqnum++ & 0xffff;
-    p->lost = FALSE;
   }
 }
 

@@ -131,7 +131,7 @@ add_stream (MloHub * hub, const char *name, const char *local, gint64 now_us, GE
     MloHubStream *old = least_wanted (hub, now_us);
 
     if (!old) {
-      g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "field stream: \"%s\" would be the %uth stream", name,
+      g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "field stream: \"%s\" would be the %dth stream", name,
           MLO_HUB_MAX_STREAMS + 1);
       return NULL;
     }
@@ -447,7 +447,7 @@ take_array (Arrival * a, const char *text, gsize length, gsize i, GError ** erro
     if (n == 0 && i < length && text[i] == ']')
       break;
     if (n == MLO_MESSAGE_MAX_OBJECTS) {
-      g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "an array of more than %u objects", MLO_MESSAGE_MAX_OBJECTS);
+      g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "an array of more than %d objects", MLO_MESSAGE_MAX_OBJECTS);
       return FALSE;
     }
     if (i == length || text[i] != '{') {

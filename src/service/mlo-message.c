@@ -258,7 +258,7 @@ read_stream (MloMessage * m, JsonObject * object, guint index, GError ** error)
     return FALSE;
   }
   if (strlen (text) >= sizeof m->stream) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "message %u: field stream: longer than %u bytes", index,
+    g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "message %u: field stream: longer than %d bytes", index,
         MLO_STREAM_NAME_SIZE - 1);
     return FALSE;
   }
@@ -343,7 +343,7 @@ take_root (JsonNode * root, GArray * messages, GError ** error)
   array = json_node_get_array (root);
   n = json_array_get_length (array);
   if (n > MLO_MESSAGE_MAX_OBJECTS) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "an array of %u objects, more than %u", n,
+    g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "an array of %u objects, more than %d", n,
         MLO_MESSAGE_MAX_OBJECTS);
     return FALSE;
   }

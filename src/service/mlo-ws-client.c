@@ -575,6 +575,7 @@ drain (MloWsClient * c)
   stream = soup_websocket_connection_get_io_stream (c->connection);
   g_object_add_weak_pointer (stream, &stream);
   drop_connection (c);
+  /* cppcheck-suppress nullPointerRedundantCheck ; the weak pointer clears it */
   while (stream && g_get_monotonic_time () < end_us)
     g_main_context_iteration (c->context, TRUE);
   if (stream)

@@ -114,7 +114,7 @@ find_traces (const char *folder, guint depth, GPtrArray * out, GError ** error)
         return FALSE;
     } else if (g_str_has_suffix (name, ".csv") || g_str_has_suffix (name, ".trace") || g_str_has_suffix (name, ".mahi")) {
       if (out->len >= MAX_TRACE_FILES) {
-        g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "%s: more than %u files", folder, MAX_TRACE_FILES);
+        g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "%s: more than %d files", folder, MAX_TRACE_FILES);
         return FALSE;
       }
       g_ptr_array_add (out, g_steal_pointer (&path));

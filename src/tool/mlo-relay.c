@@ -359,6 +359,7 @@ receive (MloRelay * r, guint8 index, gboolean answer)
       return;
     }
     if (!answer) {
+      /* cppcheck-suppress uninitvar ; recvmsg () wrote it */
       f->peer = from;
       f->has_peer = TRUE;
     }
