@@ -232,6 +232,32 @@ test_repeatable (void)
   g_assert_cmpfloat_with_epsilon (sqrt (square / n - sum * sum), 3.0, 1.5);
 }
 
+/* A token bucket: what fits into it passes at the line's pace, what comes after at the shaper's, what does not fit into
+ * the queue is lost. */
+static void
+test_shaper (void)
+{
+  g_autoptr (MloTrace) t = mlo_trace_new_constant (80000.0, 10.0);
+  MloLinkConfig config = mlo_link_config_default;
+  g_autoptr (MloLink) link = NULL;
+
+  config.delay_ms = 0.0;
+  config.shaper_kbps = 800.0;   /* 100 bytes a ms */
+  config.shaper_bytes = 10000.0;
+  config.queue_bytes = 4500.0;
+  link = mlo_link_new (&config, t, 1);
+  for (guint i = 0; i < 10; i++)
+    g_assert_cmpint (mlo_link_send (link, i * 1000, 1000), <=, (i + 1) * 1000);
+  /* the bucket held 10000 bytes and 900 more have come since */
+  g_assert_cmpint (mlo_link_send (link, 9000, 1000), ==, 10000);
+  for (guint i = 2; i <= 5; i++)
+    g_assert_cmpint (mlo_link_send (link, 9000 + 200 * i, 1000), ==, i * 10000);
+  g_assert_cmpint (mlo_link_send (link, 10200, 1000), ==, MLO_LINK_QUEUE_FULL);
+  g_assert_cmpint ((gint64) mlo_link_backlog_bytes (link, 10200), ==, 3980);
+  /* full again after a while */
+  g_assert_cmpint (mlo_link_send (link, 2000000, 1000), <=, 2001000);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -244,6 +270,7 @@ main (int argc, char **argv)
   g_test_add_func ("/link/cross", test_cross);
   g_test_add_func ("/link/trace-rtt", test_trace_rtt);
   g_test_add_func ("/link/conservation", test_conservation);
+  g_test_add_func ("/link/shaper", test_shaper);
   g_test_add_func ("/link/repeatable", test_repeatable);
   return g_test_run ();
 }
