@@ -573,9 +573,9 @@ drain (MloWsClient * c)
   close_politely (c);
   /* The stream is closed after the connection was let go of, and goes last. */
   stream = soup_websocket_connection_get_io_stream (c->connection);
+  /* cppcheck-suppress nullPointerRedundantCheck ; it is none here, and is cleared later */
   g_object_add_weak_pointer (stream, &stream);
   drop_connection (c);
-  /* cppcheck-suppress nullPointerRedundantCheck ; the weak pointer clears it */
   while (stream && g_get_monotonic_time () < end_us)
     g_main_context_iteration (c->context, TRUE);
   if (stream)
