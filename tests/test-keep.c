@@ -181,6 +181,7 @@ test_nothing_there (Fixture * f, gconstpointer data)
   g_auto (MloKept) kept;
   g_autoptr (GPtrArray) notes = load (f, k, &kept);
 
+  g_assert_cmpuint (notes->len, ==, 0);
   g_assert_null (mlo_keep_obstacle (k));
   g_assert_cmpuint (notes->len, ==, 0);
   g_assert_null (kept.predictor);
@@ -200,6 +201,7 @@ test_round_trip (Fixture * f, gconstpointer data)
   g_autoptr (GError) error = NULL;
   g_autofree char *text = NULL;
 
+  g_assert_cmpuint (first->len, ==, 0);
   g_assert_true (save (k, 16, 7.0f, &error));
   g_assert_no_error (error);
   g_assert_true (save (k, 16, 8.0f, &error));
@@ -222,6 +224,7 @@ test_not_finite (Fixture * f, gconstpointer data)
   g_autoptr (GPtrArray) first = load (f, k, &none), second = NULL;
   g_autoptr (GError) error = NULL;
 
+  g_assert_cmpuint (first->len, ==, 0);
   g_assert_true (save (k, 16, 3.0f, &error));
   g_assert_false (save (k, 16, NAN, &error));
   g_assert_error (error, MLO_ERROR, MLO_ERROR_NOT_FINITE);
@@ -312,6 +315,7 @@ test_set_aside (Fixture * f, gconstpointer data)
     const char *aside;
     gsize was_size, is_size;
 
+    g_assert_cmpuint (first->len, ==, 0);
     g_test_message ("%s", bad[i].what);
     g_assert_true (save (k, bad[i].hidden, 5.0f, NULL));
     write_bad (&bad[i], path);
@@ -361,6 +365,7 @@ test_refused_learner (Fixture * f, gconstpointer data)
   g_auto (MloKept) none, kept;
   g_autoptr (GPtrArray) notes = load (f, k, &none);
 
+  g_assert_cmpuint (notes->len, ==, 0);
   g_assert_true (save (k, 16, 5.0f, NULL));
   mlo_keep_refuse_learner (k, "tensor 'challenger' does not fit", notes);
   g_assert_cmpuint (notes->len, ==, 1);
@@ -400,6 +405,7 @@ test_locked (Fixture * f, gconstpointer data)
   pid_t child;
   int status;
 
+  g_assert_cmpuint (notes->len, ==, 0);
   g_assert_null (mlo_keep_obstacle (a));
   g_assert_nonnull (strstr (mlo_keep_obstacle (b), "in use"));
   g_assert_null (mlo_keep_obstacle (other));
@@ -446,6 +452,7 @@ test_nowhere_to_write (Fixture * f, gconstpointer data)
     g_auto (MloKept) kept;
     g_autoptr (GPtrArray) notes = load (f, k, &kept);
 
+    g_assert_cmpuint (notes->len, ==, 0);
     g_assert_nonnull (mlo_keep_obstacle (k));
     g_test_message ("%s", mlo_keep_obstacle (k));
     g_assert_null (kept.predictor);
@@ -464,6 +471,7 @@ test_disk_full (Fixture * f, gconstpointer data)
   g_autoptr (GPtrArray) first = load (f, k, &none), notes = NULL;
   g_autoptr (GError) error = NULL;
 
+  g_assert_cmpuint (first->len, ==, 0);
   g_assert_true (save (k, 16, 4.0f, NULL));
   g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &old), ==, 0);
   full.rlim_max = old.rlim_max;
@@ -554,6 +562,7 @@ test_killed (Fixture * f, gconstpointer data)
   g_autoptr (MloKeep) k = open_keep (f, NULL);
   g_autoptr (GPtrArray) notes = load (f, k, &none);
 
+  g_assert_cmpuint (notes->len, ==, 0);
   g_assert_true (save (k, 16, 0.0f, NULL));
   mlo_keep_free (g_steal_pointer (&k));
   for (guint i = 0; i < times; i++) {
