@@ -310,7 +310,8 @@ mlo_keep_load (MloKeep * k, const MloBitratePredictor * predictor, const MloQual
   memset (kept, 0, sizeof *kept);
   mlo_lineage_init (&kept->lineage);
   mlo_lineage_base (predictor, optimizer, k->base);
-  for (int i = 0; i < N_FILES; i++) {
+  /* Where there is no folder the obstacle has said so. */
+  for (int i = 0; i < N_FILES && g_file_test (k->folder, G_FILE_TEST_IS_DIR); i++) {
     g_autofree char *path = g_build_filename (k->folder, file_names[i], NULL);
     g_autoptr (GError) error = NULL;
 
