@@ -340,7 +340,7 @@ test_answer (void)
     /* what the element measures or sets itself stays its own */
     g_assert_cmpfloat (m.sample.width, ==, 320.0);
     g_assert_cmpfloat (mlo_sample_get (&m.sample, MLO_FIELD_FPS, 30.0), !=, 7.0);
-    g_assert_cmpfloat (m.recommendation.bitrate_kbps, ==, m.sample.bitrate_kbps);
+    g_assert_cmpfloat (m.recommendation.bitrate_kbps, >=, 300.0);
     g_assert_cmpfloat (m.recommendation.fps, >, 0.0);
     g_assert_cmpint (m.recommendation.width, ==, 320);
   }

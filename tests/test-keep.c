@@ -197,7 +197,7 @@ test_round_trip (Fixture * f, gconstpointer data)
 {
   g_autoptr (MloKeep) k = open_keep (f, "home");
   g_auto (MloKept) none, kept;
-  g_autoptr (GPtrArray) first = load (f, k, &none), second = NULL;
+  G_GNUC_UNUSED g_autoptr (GPtrArray) first = load (f, k, &none), second = NULL;
   g_autoptr (GError) error = NULL;
   g_autofree char *text = NULL;
 
@@ -221,7 +221,7 @@ test_not_finite (Fixture * f, gconstpointer data)
 {
   g_autoptr (MloKeep) k = open_keep (f, "home");
   g_auto (MloKept) none, kept;
-  g_autoptr (GPtrArray) first = load (f, k, &none), second = NULL;
+  G_GNUC_UNUSED g_autoptr (GPtrArray) first = load (f, k, &none), second = NULL;
   g_autoptr (GError) error = NULL;
 
   g_assert_cmpuint (first->len, ==, 0);
@@ -311,7 +311,7 @@ test_set_aside (Fixture * f, gconstpointer data)
     g_autofree char *path = g_build_filename (mlo_keep_folder (k), bad[i].file, NULL);
     g_autofree char *was = NULL, *is = NULL;
     g_auto (MloKept) none, kept, after;
-    g_autoptr (GPtrArray) first = load (f, k, &none), notes = NULL, last = NULL;
+    G_GNUC_UNUSED g_autoptr (GPtrArray) first = load (f, k, &none), notes = NULL, last = NULL;
     const char *aside;
     gsize was_size, is_size;
 
@@ -399,7 +399,7 @@ test_locked (Fixture * f, gconstpointer data)
 {
   g_autoptr (MloKeep) a = open_keep (f, "home"), b = open_keep (f, "home"), other = open_keep (f, "train");
   g_auto (MloKept) none, seen;
-  g_autoptr (GPtrArray) notes = load (f, a, &none), read = NULL;
+  G_GNUC_UNUSED g_autoptr (GPtrArray) notes = load (f, a, &none), read = NULL;
   g_autoptr (GError) error = NULL;
   g_autofree char *path = g_build_filename (mlo_keep_folder (a), MLO_LEARNER_FILE, NULL);
   pid_t child;
@@ -450,7 +450,7 @@ test_nowhere_to_write (Fixture * f, gconstpointer data)
     g_autoptr (MloKeep) k = mlo_keep_open (folders[i], NULL, NULL);
     g_autoptr (GError) error = NULL;
     g_auto (MloKept) kept;
-    g_autoptr (GPtrArray) notes = load (f, k, &kept);
+    G_GNUC_UNUSED g_autoptr (GPtrArray) notes = load (f, k, &kept);
 
     g_assert_cmpuint (notes->len, ==, 0);
     g_assert_nonnull (mlo_keep_obstacle (k));
@@ -468,7 +468,7 @@ test_disk_full (Fixture * f, gconstpointer data)
   struct rlimit old, full = { LEARNER_FLOATS * 2, RLIM_INFINITY };
   g_autoptr (MloKeep) k = open_keep (f, NULL);
   g_auto (MloKept) none, kept;
-  g_autoptr (GPtrArray) first = load (f, k, &none), notes = NULL;
+  G_GNUC_UNUSED g_autoptr (GPtrArray) first = load (f, k, &none), notes = NULL;
   g_autoptr (GError) error = NULL;
 
   g_assert_cmpuint (first->len, ==, 0);
@@ -560,7 +560,7 @@ test_killed (Fixture * f, gconstpointer data)
   GRand *random = g_rand_new_with_seed (7);
   g_auto (MloKept) none;
   g_autoptr (MloKeep) k = open_keep (f, NULL);
-  g_autoptr (GPtrArray) notes = load (f, k, &none);
+  G_GNUC_UNUSED g_autoptr (GPtrArray) notes = load (f, k, &none);
 
   g_assert_cmpuint (notes->len, ==, 0);
   g_assert_true (save (k, 16, 0.0f, NULL));

@@ -284,6 +284,7 @@ test_truncated (void)
   g_autoptr (MloPickle) whole = parse (bytes, sizeof bytes - 1, &error);
 
   g_assert_no_error (error);
+  g_assert_nonnull (whole);
   for (gsize n = 0; n < sizeof bytes - 1; n++) {
     g_autoptr (GError) cut = NULL;
 
