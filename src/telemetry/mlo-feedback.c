@@ -13,6 +13,7 @@ static void
 sliding_min_add (MloSlidingMin * m, gint64 now_us, gint64 value)
 {
   gint64 no = now_us / MLO_FEEDBACK_BUCKET_US;
+  gboolean rolled = !m->any || m->bucket_no < no;
 
   if (!m->any) {
     for (int i = 0; i < MLO_FEEDBACK_BUCKETS; i++)
@@ -27,20 +28,20 @@ sliding_min_add (MloSlidingMin * m, gint64 now_us, gint64 value)
     }
     m->bucket[(m->bucket_no + 1) % MLO_FEEDBACK_BUCKETS] = G_MAXINT64;
   }
+  if (rolled) {
+    m->least = G_MAXINT64;
+    for (int i = 0; i < MLO_FEEDBACK_BUCKETS; i++)
+      m->least = MIN (m->least, m->bucket[i]);
+  }
   value = MIN (value, m->bucket[m->bucket_no % MLO_FEEDBACK_BUCKETS]);
   m->bucket[m->bucket_no % MLO_FEEDBACK_BUCKETS] = value;
+  m->least = MIN (m->least, value);
 }
 
 static gint64
 sliding_min_get (const MloSlidingMin * m)
 {
-  gint64 least = G_MAXINT64;
-
-  if (!m->any)
-    return 0;
-  for (int i = 0; i < MLO_FEEDBACK_BUCKETS; i++)
-    least = MIN (least, m->bucket[i]);
-  return least == G_MAXINT64 ? 0 : least;
+  return !m->any || m->least == G_MAXINT64 ? 0 : m->least;
 }
 
 void

@@ -21,6 +21,7 @@ typedef struct
 {
   gint64 bucket[MLO_FEEDBACK_BUCKETS];
   gint64 bucket_no;             /* of the newest */
+  gint64 least;                 /* of all buckets; G_MAXINT64: all are empty */
   gboolean any;
 } MloSlidingMin;
 
