@@ -583,9 +583,9 @@ main (int argc, char **argv)
   g_test_add_func ("/controller/metrics-are-feedback", test_metrics_are_feedback);
   g_test_add_func ("/controller/metrics-by-rule", test_metrics_by_rule);
   g_test_add_func ("/controller/packets-over-metrics", test_packets_over_metrics);
+  g_test_add_func ("/controller/insists", test_insists);
 #if COUNT_ALLOCATIONS
   g_test_add_func ("/controller/deaf-encoder", test_deaf_encoder);
-  g_test_add_func ("/controller/insists", test_insists);
   g_test_add_func ("/controller/allocates-nothing", test_allocates_nothing);
 #endif
   return g_test_run ();
