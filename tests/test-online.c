@@ -120,7 +120,7 @@ static void
 test_repeats (void)
 {
   World w[2];
-  g_autofree float *state[2] = { NULL, NULL };
+  float *state[2] = { NULL, NULL };
   MloOnlineNumbers numbers;
   gsize n = 0;
 
@@ -133,6 +133,8 @@ test_repeats (void)
     mlo_online_free (w[i].online);
   }
   g_assert_cmpmem (state[0], n * sizeof (float), state[1], n * sizeof (float));
+  g_free (state[0]);
+  g_free (state[1]);
 }
 
 /* What was kept is what goes on; what does not fit changes nothing. */

@@ -77,8 +77,10 @@ mlo_group_exchange_recordings (const MloGroup * g, MloRecording ** made, guint c
   for (guint i = 0; i < count; i++)
     at[i + 1] = at[i] + (gsize) heads[i].n * sizeof (MloTick);
   block = g_malloc (at[count]);
-  for (guint i = first; i < last; i++)
-    memcpy (block + at[i], made[i]->ticks, at[i + 1] - at[i]);
+  for (guint i = first; i < last; i++) {
+    if (heads[i].n > 0)         /* else there are no ticks to point at */
+      memcpy (block + at[i], made[i]->ticks, at[i + 1] - at[i]);
+  }
   offsets = g_new (gsize, g->size + 1);
   for (guint r = 0; r <= g->size; r++)
     offsets[r] = at[first_of (g, r, count)];
