@@ -194,6 +194,57 @@ test_no_feedback (void)
   stream_clear (&s);
 }
 
+static double
+rate_after (Stream * s, double max_kbps)
+{
+  MloLimits l = mlo_limits_default;
+
+  l.start_bitrate_kbps = 2500.0;
+  l.max_bitrate_kbps = max_kbps;
+  mlo_controller_set_limits (s->controller, &l);
+  stream_run (s, 1.0);
+  g_assert_cmpint (mlo_controller_decision (s->controller)->state, ==, MLO_GUARD_HOLD);
+  return mlo_controller_decision (s->controller)->bitrate_kbps;
+}
+
+/* Limits that come and go leave the start bitrate as it was, over a pause too; the application's choice is another. */
+static void
+test_start_stays (void)
+{
+  MloControllerConfig c = config_of (2500.0);
+  MloDecision taken;
+  Stream s;
+
+  stream_init (&s, &c, 8000.0);
+  s.dead = TRUE;
+  stream_run (&s, 1.0);
+  g_assert_cmpfloat (rate_after (&s, 1000.0), ==, 1000.0);
+  g_assert_cmpfloat (rate_after (&s, 20000.0), ==, 2500.0);
+  g_assert_cmpfloat (rate_after (&s, 1000.0), ==, 1000.0);
+  mlo_controller_reset (s.controller);
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, ==, 1000.0);
+  g_assert_cmpfloat (rate_after (&s, 20000.0), ==, 2500.0);
+
+  taken = *mlo_controller_decision (s.controller);
+  taken.height = 360;
+  mlo_controller_override (s.controller, &taken);
+  g_assert_cmpfloat (rate_after (&s, 1000.0), ==, 1000.0);
+  g_assert_cmpfloat (rate_after (&s, 20000.0), ==, 2500.0);
+  taken.bitrate_kbps = 700.0;
+  mlo_controller_override (s.controller, &taken);
+  g_assert_cmpfloat (rate_after (&s, 20000.0), ==, 700.0);
+  stream_clear (&s);
+
+  /* a start above the limit waits for it to rise */
+  c.limits.max_bitrate_kbps = 1000.0;
+  stream_init (&s, &c, 8000.0);
+  s.dead = TRUE;
+  g_assert_cmpfloat (mlo_controller_decision (s.controller)->bitrate_kbps, ==, 1000.0);
+  g_assert_cmpfloat (rate_after (&s, 1500.0), ==, 1500.0);
+  g_assert_cmpfloat (rate_after (&s, 20000.0), ==, 2500.0);
+  stream_clear (&s);
+}
+
 static void
 test_rules_find_the_link (void)
 {
@@ -573,6 +624,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/controller/no-feedback", test_no_feedback);
+  g_test_add_func ("/controller/start-stays", test_start_stays);
   g_test_add_func ("/controller/rules-find-the-link", test_rules_find_the_link);
   g_test_add_func ("/controller/step", test_step);
   g_test_add_func ("/controller/outage", test_outage);

@@ -149,14 +149,17 @@ fill_decision (MloController * c)
 void
 mlo_controller_reset (MloController * c)
 {
-  double start = c->decision.serial > 0 ? c->decision.bitrate_kbps
-      : clamp_rate (c, c->config.limits.start_bitrate_kbps > 0.0 ? c->config.limits.start_bitrate_kbps
-      : mlo_limits_default.start_bitrate_kbps);
+  double start = mlo_limits_default.start_bitrate_kbps;
 
+  if (c->decision.serial > 0)
+    start = c->guard.state == MLO_GUARD_HOLD ? c->guard.start_kbps : c->decision.bitrate_kbps;
+  else if (c->config.limits.start_bitrate_kbps > 0.0)
+    start = c->config.limits.start_bitrate_kbps;
   mlo_feedback_init (&c->feedback);
   mlo_dispersion_init (&c->dispersion);
   mlo_window_init (&c->flight);
   mlo_guard_init (&c->guard, start);
+  c->guard.bitrate_kbps = clamp_rate (c, start);
   memset (&c->sample, 0, sizeof c->sample);
   memset (c->recent_capacity, 0, sizeof c->recent_capacity);
   memset (c->gap_ms, 0, sizeof c->gap_ms);
@@ -171,12 +174,12 @@ mlo_controller_reset (MloController * c)
   c->frame_bytes = 0.0;
   c->gain = GAIN_NEUTRAL;
   c->gain_us = 0;
-  c->ladder_kbps = start;
+  c->ladder_kbps = c->guard.bitrate_kbps;
   c->predicted_kbps = -1.0;
   c->last_rise_us = 0;
   if (c->predictor_state)
     mlo_predictor_state_reset (c->predictor_state);
-  c->decision.bitrate_kbps = start;
+  c->decision.bitrate_kbps = c->guard.bitrate_kbps;
   c->decision.predicted_kbps = -1.0;
   c->decision.capacity_kbps = -1.0;
   c->decision.state = MLO_GUARD_HOLD;
@@ -763,6 +766,9 @@ mlo_controller_override (MloController * c, const MloDecision * taken)
 {
   mlo_ladder_place (&c->ladder, taken->height, taken->fps);
   c->guard.bitrate_kbps = clamp_rate (c, taken->bitrate_kbps);
+  /* Another size alone is no other start. */
+  if (c->guard.bitrate_kbps != c->decision.bitrate_kbps)
+    c->guard.start_kbps = c->guard.bitrate_kbps;
   c->decision.bitrate_kbps = c->guard.bitrate_kbps;
   fill_decision (c);
 }

@@ -49,7 +49,7 @@ mlo_guard_init (MloGuard * g, double start_kbps)
 {
   memset (g, 0, sizeof *g);
   g->state = MLO_GUARD_HOLD;
-  g->bitrate_kbps = start_kbps;
+  g->start_kbps = g->bitrate_kbps = start_kbps;
 }
 
 static void
@@ -243,6 +243,7 @@ mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
   memset (out, 0, sizeof *out);
   if (!in->ever_feedback) {
     enter (g, in->now_us, MLO_GUARD_HOLD);
+    g->bitrate_kbps = g->start_kbps;
     out->limiter = MLO_LIMITER_NONE;
     out->reason = "no feedback yet: the start bitrate stays";
   } else if (in->lost) {

@@ -39,6 +39,7 @@ typedef struct
   gint64 last_tick_us;
   gint64 queue_since_us;        /* queue above the target since then; 0: it is not */
   gint64 last_cut_us;           /* of a cut without a known capacity */
+  double start_kbps;            /* stays, as far as the limits let it, until there is feedback */
   double bitrate_kbps;          /* what the guard allows now */
   /* With receiver reports alone: */
   double goal_kbps;             /* what the last report allows; 0: none came yet */
