@@ -136,4 +136,16 @@ run_assert_clean (Run * r, const char *allowed)
   }
 }
 
+/* Of a folder such as /proc/self/fd: descriptors and threads of this process. */
+static inline guint
+count_entries (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  guint n = 0;
+
+  while (dir && g_dir_read_name (dir))
+    n++;
+  return n;
+}
+
 #endif

@@ -44,18 +44,6 @@ count_created (GstTracer * tracer)
   return (int) n - (int) gst_value_list_get_size (list);
 }
 
-/* Descriptors and threads of this process. */
-static guint
-count_entries (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  guint n = 0;
-
-  while (dir && g_dir_read_name (dir))
-    n++;
-  return n;
-}
-
 static void
 cycle (const char *launch, guint times)
 {

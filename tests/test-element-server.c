@@ -548,17 +548,6 @@ test_tls (void)
   g_rmdir (folder);
 }
 
-static guint
-count_entries (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  guint n = 0;
-
-  while (dir && g_dir_read_name (dir))
-    n++;
-  return n;
-}
-
 static void
 cycle (guint port, guint times)
 {

@@ -5,7 +5,8 @@
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <string.h>
-#include <sys/wait.h>
+
+#include "tool-helpers.h"
 
 typedef struct
 {
@@ -14,16 +15,11 @@ typedef struct
 } Fixture;
 
 static int
-run_tool (const char *arguments, char **out, char **err)
+run_evaluate (const char *arguments, char **out, char **err)
 {
-  g_autofree char *command = g_strdup_printf ("%s evaluate %s", g_getenv ("MLO_TOOL"), arguments);
-  g_autoptr (GError) error = NULL;
-  int status = 0;
+  g_autofree char *all = g_strconcat ("evaluate ", arguments, NULL);
 
-  g_assert_true (g_spawn_command_line_sync (command, out, err, &status, &error));
-  g_assert_no_error (error);
-  g_assert_true (WIFEXITED (status));
-  return WEXITSTATUS (status);
+  return run_tool (all, out, err);
 }
 
 static void
@@ -73,7 +69,7 @@ evaluate (Fixture * f, const char *more)
   g_autoptr (GError) error = NULL;
   JsonNode *node;
 
-  g_assert_cmpint (run_tool (arguments, &out, NULL), ==, 0);
+  g_assert_cmpint (run_evaluate (arguments, &out, NULL), ==, 0);
   node = json_from_string (out, &error);
   g_assert_no_error (error);
   return node;
@@ -140,7 +136,7 @@ test_predictions (Fixture * f, gconstpointer data)
   g_autofree char *out = NULL;
   const char *table;
 
-  g_assert_cmpint (run_tool (arguments, &out, NULL), ==, 0);
+  g_assert_cmpint (run_evaluate (arguments, &out, NULL), ==, 0);
   g_assert_nonnull (strstr (out, "impaired"));
   table = strstr (out, "predictor against the label");
   g_assert_nonnull (table);
@@ -206,17 +202,17 @@ test_against (Fixture * f, gconstpointer data)
   g_autofree char *optimizer = g_build_filename (other, "quality_optimizer.safetensors", NULL);
 
   same = g_strdup_printf ("-m " TEST_SOURCE "/models --against " TEST_SOURCE "/models --traces %s", f->folder);
-  g_assert_cmpint (run_tool (same, &a, NULL), ==, 0);
+  g_assert_cmpint (run_evaluate (same, &a, NULL), ==, 0);
   g_assert_nonnull (strstr (a, "B less A in R over the links: +0.00, standard error 0.00"));
   g_assert_nonnull (strstr (a, "wired"));
 
   worse = g_strdup_printf ("-m " TEST_SOURCE "/models --against %s --traces %s", other, f->folder);
   copy_file (TEST_GOLDEN "predictor.safetensors", other, "bitrate_predictor.safetensors");
-  g_assert_cmpint (run_tool (worse, NULL, &b), ==, 1);
+  g_assert_cmpint (run_evaluate (worse, NULL, &b), ==, 1);
   g_assert_nonnull (strstr (b, "no quality optimizer"));
   g_clear_pointer (&b, g_free);
   copy_file (TEST_SOURCE "/models/quality_optimizer.safetensors", other, "quality_optimizer.safetensors");
-  g_assert_cmpint (run_tool (worse, &b, NULL), ==, 0);
+  g_assert_cmpint (run_evaluate (worse, &b, NULL), ==, 0);
   g_assert_nonnull (strstr (b, "B less A in R over the links: "));
   g_assert_null (strstr (b, "standard error 0.00"));
   g_unlink (predictor);
@@ -254,14 +250,14 @@ test_bad_usage (Fixture * f, gconstpointer data)
     g_autofree char *out = NULL, *err = NULL;
 
     g_test_message ("%s", rows[i].arguments);
-    g_assert_cmpint (run_tool (rows[i].arguments, &out, &err), ==, rows[i].code);
+    g_assert_cmpint (run_evaluate (rows[i].arguments, &out, &err), ==, rows[i].code);
     g_assert_nonnull (strstr (err, rows[i].says));
   }
   {
     g_autofree char *arguments = g_strdup_printf ("--traces %s -c gcc --report /nonexistent/r.html", f->folder);
     g_autofree char *err = NULL;
 
-    g_assert_cmpint (run_tool (arguments, NULL, &err), ==, 1);
+    g_assert_cmpint (run_evaluate (arguments, NULL, &err), ==, 1);
     g_assert_nonnull (strstr (err, "/nonexistent/r.html"));
   }
 }

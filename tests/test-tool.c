@@ -4,20 +4,8 @@
 
 #include <glib.h>
 #include <string.h>
-#include <sys/wait.h>
 
-static int
-run_tool (const char *arguments, char **out, char **err)
-{
-  g_autofree char *command = g_strdup_printf ("%s %s", g_getenv ("MLO_TOOL"), arguments);
-  g_autoptr (GError) error = NULL;
-  int status = 0;
-
-  g_assert_true (g_spawn_command_line_sync (command, out, err, &status, &error));
-  g_assert_no_error (error);
-  g_assert_true (WIFEXITED (status));
-  return WEXITSTATUS (status);
-}
+#include "tool-helpers.h"
 
 static void
 test_help (void)
