@@ -4,9 +4,8 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#include <glib/gstdio.h>
-
 #include "element-helpers.h"
+#include "folder-helpers.h"
 #include "gstmlolearn.h"
 
 /* Ticks of 20 ms: what takes a minute otherwise is there in some seconds. */
@@ -23,20 +22,6 @@ static void
 set_up (Fixture * f, gconstpointer data)
 {
   f->folder = g_dir_make_tmp ("mlo-train-XXXXXX", NULL);
-}
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *inside = g_build_filename (path, name, NULL);
-
-    remove_tree (inside);
-  }
-  g_remove (path);
 }
 
 static void

@@ -10,8 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <glib/gstdio.h>
-
+#include "folder-helpers.h"
 #include "mlo-error.h"
 #include "mlo-keep.h"
 
@@ -57,20 +56,6 @@ set_up (Fixture * f, gconstpointer data)
   f->optimizer = new_optimizer (1);
   f->folder = g_dir_make_tmp ("mlo-keep-XXXXXX", &error);
   g_assert_no_error (error);
-}
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir = g_file_test (path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *inside = g_build_filename (path, name, NULL);
-
-    remove_tree (inside);
-  }
-  g_remove (path);
 }
 
 static void

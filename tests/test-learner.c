@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <glib/gstdio.h>
-
+#include "folder-helpers.h"
 #include "mlo-error.h"
 #include "mlo-keep.h"
 #include "mlo-learner.h"
@@ -45,20 +44,6 @@ set_up (Fixture * f, gconstpointer data)
   f->config.cpu_percent = 50.0;
   f->config.seed = 1;
   mlo_random_seed (&f->random, 3);
-}
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree char *inside = g_build_filename (path, name, NULL);
-
-    remove_tree (inside);
-  }
-  g_remove (path);
 }
 
 static void
