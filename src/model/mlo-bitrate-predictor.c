@@ -253,13 +253,7 @@ mlo_bitrate_predictor_to_tensors (const MloBitratePredictor * p, const char *pat
   g_autofree float *params = g_new (float, p->n_params);
 
   mlo_bitrate_predictor_copy_parameters (p, params);
-  for (gsize i = 0; i < p->n_params; i++)
-    if (!isfinite (params[i])) {
-      g_set_error (error, MLO_ERROR, MLO_ERROR_NOT_FINITE, "%s: not written: parameter %" G_GSIZE_FORMAT
-          " is not finite", path, i);
-      return NULL;
-    }
-  return to_file (p, params, training);
+  return mlo_model_check_finite (path, params, p->n_params, error) ? to_file (p, params, training) : NULL;
 }
 
 gboolean

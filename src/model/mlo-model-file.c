@@ -171,6 +171,19 @@ mlo_model_add_dense (MloTensorFile * f, const char *prefix, const int *positions
 }
 
 gboolean
+mlo_model_check_finite (const char *path, const float *params, gsize n, GError ** error)
+{
+  for (gsize i = 0; i < n; i++) {
+    if (!isfinite (params[i])) {
+      g_set_error (error, MLO_ERROR, MLO_ERROR_NOT_FINITE, "%s: not written: parameter %" G_GSIZE_FORMAT
+          " is not finite", path, i);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+gboolean
 mlo_model_check_names (const char *path, const MloTensorFile * f, const MloTensorFile * own, GError ** error)
 {
   for (guint i = 0; i < mlo_tensorfile_size (f); i++) {

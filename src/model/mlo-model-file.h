@@ -45,6 +45,8 @@ void mlo_model_add (MloTensorFile * f, const char *name, int rows, int columns, 
 void mlo_model_add_dense (MloTensorFile * f, const char *prefix, const int *positions, const NnDense * net,
     const float *params);
 
+/* Whether @params may be written: all are finite. */
+gboolean mlo_model_check_finite (const char *path, const float *params, gsize n, GError ** error);
 /* Whether the file has no tensor but those that @own, as we would write it, has. */
 gboolean mlo_model_check_names (const char *path, const MloTensorFile * f, const MloTensorFile * own, GError ** error);
 

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "mlo-error.h"
 #include "mlo-model-file.h"
 #include "nn-packed.h"
 
@@ -134,13 +133,7 @@ mlo_quality_optimizer_to_tensors (const MloQualityOptimizer * q, const char *pat
   g_autofree float *params = g_new (float, q->n_params);
 
   mlo_quality_optimizer_copy_parameters (q, params);
-  for (gsize i = 0; i < q->n_params; i++)
-    if (!isfinite (params[i])) {
-      g_set_error (error, MLO_ERROR, MLO_ERROR_NOT_FINITE, "%s: not written: parameter %" G_GSIZE_FORMAT
-          " is not finite", path, i);
-      return NULL;
-    }
-  return to_file (q, params, training);
+  return mlo_model_check_finite (path, params, q->n_params, error) ? to_file (q, params, training) : NULL;
 }
 
 gboolean
