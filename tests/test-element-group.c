@@ -41,7 +41,7 @@ typedef struct
   guint kbps[2];
 } Expected;
 
-/* The player's word that the path carries more than any share: without feedback no bitrate would rise. */
+/* The player's word that the path carries more than any share: without feedback none would rise above its start. */
 static void
 tell_plenty (Run * r)
 {

@@ -773,18 +773,6 @@ mlo_controller_override (MloController * c, const MloDecision * taken)
   fill_decision (c);
 }
 
-const float *
-mlo_controller_predictor_features (const MloController * c)
-{
-  return c->predictor_state ? mlo_predictor_state_features (c->predictor_state) : NULL;
-}
-
-const float *
-mlo_controller_optimizer_features (const MloController * c)
-{
-  return c->optimizer_state;
-}
-
 #define SELF(policy) ((MloController *) (policy))
 
 static void

@@ -90,9 +90,5 @@ MloCapacityKind mlo_controller_capacity_kind (const MloController * c);
  * controller goes on from there. */
 void mlo_controller_override (MloController * c, const MloDecision * taken);
 
-/* The last tick's network inputs, for training: predictor (10; NULL without a predictor), optimizer (15). */
-const float *mlo_controller_predictor_features (const MloController * c);
-const float *mlo_controller_optimizer_features (const MloController * c);
-
 G_END_DECLS
 #endif

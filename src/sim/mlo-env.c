@@ -16,9 +16,9 @@
  * report reaches the sender, the policy's tick, and a packet of padding where the policy probes.
  */
 
-/* Packets remembered until they are reported; older ones are forgotten. A power of two. */
 /* Source by whose pictures rates are valued for the label: 1280x720. */
 #define LABEL_PIXELS 921600.0
+/* Packets remembered until they are reported; older ones are forgotten. A power of two. */
 #define MAX_PACKETS 8192u
 /* Reports on their way, those of packets that still wait at the bottleneck included. A power of two. */
 #define MAX_REPORTS 4096u
@@ -114,7 +114,6 @@ struct _MloEnv
   double jitter_us, last_transit_us;
   guint64 reported_packets, reported_lost, received, lost;
   double reported_bytes;        /* IP bytes before the slot being filled; < 0: it is the first */
-  double last_wait_ms;
 
   /* on the way back */
   Report *reports;              /* ring */

@@ -189,12 +189,6 @@ mlo_feedback_base_rtt_ms (const MloFeedback * f)
 }
 
 double
-mlo_feedback_rtt_ms (const MloFeedback * f)
-{
-  return mlo_feedback_base_rtt_ms (f) + f->queue_ms;
-}
-
-double
 mlo_feedback_loss (const MloFeedback * f)
 {
   gint64 no = f->newest_arrival_us / MLO_FEEDBACK_SLOT_US;

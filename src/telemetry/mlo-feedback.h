@@ -60,8 +60,6 @@ gboolean mlo_feedback_believes (const MloFeedback * f, gint64 now_us, const MloP
 gboolean mlo_feedback_any (const MloFeedback * f);
 /* Least round trip seen lately, ms; 0 before the first report. */
 double mlo_feedback_base_rtt_ms (const MloFeedback * f);
-/* Base plus the newest queue delay, ms. */
-double mlo_feedback_rtt_ms (const MloFeedback * f);
 /* Share lost over the last second, 0..1. */
 double mlo_feedback_loss (const MloFeedback * f);
 /* Rate that arrived over the last @span_us (at most 1 s) before the newest arrival, IP kbit/s. */
