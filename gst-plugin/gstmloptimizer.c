@@ -65,6 +65,7 @@
 #include "gstmlomodels.h"
 #include "gstmlopreset.h"
 #include "gstmloserver.h"
+#include "gstmlostats.h"
 #include "mlo-error.h"
 #include "mlo-recorder.h"
 #include "mlo-ws-uri.h"
@@ -87,9 +88,6 @@ GST_DEBUG_CATEGORY (gst_ml_optimizer_debug);
 #define DEFAULT_GROUP_WEIGHT 1
 
 static const MloMessageLimits nothing_asked = { -1.0, -1.0, -1 };
-
-#define STATS_NAME "application/x-mloptimizer-stats"
-#define DECISION_NAME "mloptimizer-decision"
 
 enum
 {
@@ -185,26 +183,8 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (GstMlOptimizer, gst_ml_optimizer, GST_TYPE_BIN,
      static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
     GST_STATIC_CAPS ("video/x-raw(ANY)"));
 
-#define GST_TYPE_ML_OPTIMIZER_ADAPT (gst_ml_optimizer_adapt_get_type ())
-     static GType gst_ml_optimizer_adapt_get_type (void)
-{
-  static gsize type = 0;
-  static const GFlagsValue values[] = {
-    {MLO_ADAPT_BITRATE, "The encoder's bitrate", "bitrate"},
-    {MLO_ADAPT_RESOLUTION, "The size of the pictures", "resolution"},
-    {MLO_ADAPT_FRAMERATE, "The frame rate; frames are also left out while the path is full", "framerate"},
-    {MLO_ADAPT_PRESET, "The encoder's preset (not done by this version)", "preset"},
-    {0, NULL, NULL}
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_flags_register_static ("GstMlOptimizerAdapt", values));
-  return type;
-}
-
 #define GST_TYPE_ML_OPTIMIZER_MODE (gst_ml_optimizer_mode_get_type ())
-static GType
-gst_ml_optimizer_mode_get_type (void)
+     static GType gst_ml_optimizer_mode_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
@@ -304,36 +284,7 @@ on_linked (GstPad * pad, GstPad * peer, gpointer data)
   WITH_CONTROL (self, gst_mlo_control_refind (self->control));
 }
 
-/* --- structures for the application --- */
-
-static guint
-bits (double kbps)
-{
-  return kbps > 0.0 ? (guint) MIN (kbps * 1000.0 + 0.5, (double) G_MAXINT) : 0;
-}
-
-static GstStructure *
-decision_structure (const char *name, const MloDecision * d)
-{
-  return gst_structure_new (name,
-      "serial", G_TYPE_UINT64, d->serial,
-      "timestamp", G_TYPE_UINT64, (guint64) d->timestamp_us * 1000,
-      "changed", GST_TYPE_ML_OPTIMIZER_ADAPT, d->changed,
-      "bitrate", G_TYPE_UINT, bits (d->bitrate_kbps),
-      "width", G_TYPE_INT, d->width,
-      "height", G_TYPE_INT, d->height,
-      "framerate", G_TYPE_DOUBLE, d->fps,
-      "action", G_TYPE_STRING, mlo_action_name (d->action),
-      "state", G_TYPE_STRING, mlo_guard_state_name (d->state),
-      "limiter", G_TYPE_STRING, mlo_limiter_name (d->limiter),
-      "reason", G_TYPE_STRING, d->reason ? d->reason : "",
-      "confidence", G_TYPE_DOUBLE, d->confidence,
-      "gain", G_TYPE_DOUBLE, d->gain,
-      "predicted-bitrate", G_TYPE_UINT, bits (d->predicted_kbps),
-      "estimated-bandwidth", G_TYPE_UINT, bits (d->capacity_kbps),
-      "window", G_TYPE_UINT64, d->window_bytes, "probe-interval", G_TYPE_UINT64,
-      (guint64) MAX (d->probe_interval_us, 0) * 1000, NULL);
-}
+/* --- what the properties tell --- */
 
 static gboolean
 get_snapshot (GstMlOptimizer * self, GstMloSnapshot * snapshot)
@@ -346,72 +297,19 @@ get_snapshot (GstMlOptimizer * self, GstMloSnapshot * snapshot)
 static GstStructure *
 create_stats (GstMlOptimizer * self)
 {
-  GstMloSnapshot snapshot;
-  MloChannelCounts line;
-  MloBudgetShare share;
-  gboolean on_line;
-  GstMloCounts n;
-  GstStructure *s;
+  GstMloStats stats = { 0 };
 
-  get_snapshot (self, &snapshot);
+  get_snapshot (self, &stats.snapshot);
   GST_OBJECT_LOCK (self);
-  share = self->share;
-  on_line = self->channel != NULL;
-  if (on_line)
-    self->line->get_counts (self->channel, &line);
+  stats.share = self->share;
+  stats.on_line = self->channel != NULL;
+  if (stats.on_line)
+    self->line->get_counts (self->channel, &stats.line);
   GST_OBJECT_UNLOCK (self);
-  gst_mlo_telemetry_get_counts (self->telemetry, &n);
-  s = gst_structure_new (STATS_NAME,
-      "frames-in", G_TYPE_UINT64, n.frames_in,
-      "frames-out", G_TYPE_UINT64, n.frames_out,
-      "frames-dropped-rate", G_TYPE_UINT64, n.dropped_rate,
-      "frames-dropped-window", G_TYPE_UINT64, n.dropped_window,
-      "frames-encoded", G_TYPE_UINT64, n.encoded_frames,
-      "bytes-encoded", G_TYPE_UINT64, n.encoded_bytes,
-      "keyframes", G_TYPE_UINT64, n.keyframes,
-      "bytes-in-flight", G_TYPE_UINT64, gst_mlo_telemetry_in_flight (self->telemetry),
-      "feedback-reports", G_TYPE_UINT64, n.reports,
-      "feedback-packets", G_TYPE_UINT64, n.packets,
-      "feedback-packets-lost", G_TYPE_UINT64, n.packets_lost,
-      "feedback-packets-missed", G_TYPE_UINT64, n.packets_missed,
-      "receiver-reports", G_TYPE_UINT64, snapshot.reports,
-      "qos-messages", G_TYPE_UINT64, n.qos_messages,
-      "qos-events", G_TYPE_UINT64, n.qos_events,
-      "metrics-messages", G_TYPE_UINT64, n.metrics,
-      "metrics-rejected", G_TYPE_UINT64, n.metrics_rejected,
-      "decisions-applied", G_TYPE_UINT64, snapshot.applied,
-      "encoder", G_TYPE_STRING, snapshot.encoder,
-      "encoder-bitrate", G_TYPE_UINT, bits (snapshot.encoder_kbps),
-      "encoder-deaf", G_TYPE_BOOLEAN, snapshot.deaf,
-      "has-models", G_TYPE_BOOLEAN, self->models.predictor != NULL && self->models.optimizer != NULL, NULL);
-  if (on_line)
-    gst_mlo_server_add_stats (s, &line);
-  if (share.members > 0)
-    gst_structure_set (s, "group-share", G_TYPE_UINT, bits (share.share_kbps), "group-bitrate", G_TYPE_UINT,
-        bits (share.budget_kbps), "group-members", G_TYPE_UINT, share.members, NULL);
-  if (!snapshot.valid)
-    return s;
-  if (snapshot.trained) {
-    g_autoptr (GstStructure) training = gst_mlo_learn_stats (&snapshot.training);
-
-    gst_structure_set (s, "training", GST_TYPE_STRUCTURE, training, NULL);
-  }
-  for (int i = 0; i < MLO_N_FIELDS; i++) {
-    double value = mlo_sample_get (&snapshot.sample, i, 0.0);
-
-    if (!mlo_sample_has (&snapshot.sample, i))
-      continue;
-    if (i == MLO_FIELD_WIDTH || i == MLO_FIELD_HEIGHT)
-      gst_structure_set (s, mlo_field_info (i)->name, G_TYPE_INT, (int) value, NULL);
-    else
-      gst_structure_set (s, mlo_field_info (i)->name, G_TYPE_DOUBLE, value, NULL);
-  }
-  {
-    g_autoptr (GstStructure) decision = decision_structure ("decision", &snapshot.decision);
-
-    gst_structure_set (s, "decision", GST_TYPE_STRUCTURE, decision, NULL);
-  }
-  return s;
+  gst_mlo_telemetry_get_counts (self->telemetry, &stats.counts);
+  stats.in_flight = gst_mlo_telemetry_in_flight (self->telemetry);
+  stats.has_models = self->models.predictor && self->models.optimizer;
+  return gst_mlo_stats_structure (&stats);
 }
 
 /* --- what the control thread asks; no lock is held --- */
@@ -466,35 +364,14 @@ decide (gpointer data, MloDecision * d, const MloDecision * before, gboolean app
   GstMlOptimizer *self = data;
   g_autoptr (GstStructure) proposal = NULL;
   g_autoptr (GstStructure) answer = NULL;
-  gboolean veto = FALSE;
-  guint bitrate;
-  int width, height;
-  double fps;
 
   if (!g_signal_has_handler_pending (self, signals[SIGNAL_DECISION], 0, FALSE))
     return FALSE;
-  proposal = decision_structure (DECISION_NAME, d);
+  proposal = gst_mlo_decision_structure (d);
   g_signal_emit (self, signals[SIGNAL_DECISION], 0, proposal, &answer);
   if (!answer)
     return FALSE;
-  if (gst_structure_get_boolean (answer, "veto", &veto) && veto) {
-    d->bitrate_kbps = before->bitrate_kbps;
-    d->width = before->width;
-    d->height = before->height;
-    d->fps = before->fps;
-  } else {
-    if (gst_structure_get_uint (answer, "bitrate", &bitrate) && bitrate > 0)
-      d->bitrate_kbps = bitrate / 1000.0;
-    if (gst_structure_get_int (answer, "width", &width) && gst_structure_get_int (answer, "height", &height)
-        && width >= 0 && height >= 0) {
-      d->width = width;
-      d->height = height;
-    }
-    if (gst_structure_get_double (answer, "framerate", &fps) && isfinite (fps) && fps >= 0.0)
-      d->fps = fps;
-  }
-  d->limiter = MLO_LIMITER_USER;
-  d->reason = veto ? "the application vetoed the change" : "the application altered the decision";
+  gst_mlo_decision_alter (d, before, answer);
   return TRUE;
 }
 
@@ -502,11 +379,8 @@ static void
 decided (gpointer data, const MloDecision * d, const MloDecision * before, gboolean applied)
 {
   GstMlOptimizer *self = data;
-  GstStructure *s = decision_structure (DECISION_NAME, d);
+  GstStructure *s = gst_mlo_decision_message (d, before, applied);
 
-  gst_structure_set (s, "applied", G_TYPE_BOOLEAN, applied,
-      "previous-bitrate", G_TYPE_UINT, bits (before->bitrate_kbps), "previous-width", G_TYPE_INT, before->width,
-      "previous-height", G_TYPE_INT, before->height, "previous-framerate", G_TYPE_DOUBLE, before->fps, NULL);
   GST_DEBUG_OBJECT (self, "%" GST_PTR_FORMAT, s);
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), s));
   if (d->changed & MLO_ADAPT_BITRATE)
@@ -1104,11 +978,11 @@ gst_ml_optimizer_get_property (GObject * object, guint id, GValue * value, GPara
   switch (id) {
     case PROP_BITRATE:
       get_snapshot (self, &snapshot);
-      g_value_set_uint (value, bits (snapshot.decision.bitrate_kbps));
+      g_value_set_uint (value, gst_mlo_bits (snapshot.decision.bitrate_kbps));
       return;
     case PROP_ESTIMATED_BANDWIDTH:
       get_snapshot (self, &snapshot);
-      g_value_set_uint (value, bits (snapshot.decision.capacity_kbps));
+      g_value_set_uint (value, gst_mlo_bits (snapshot.decision.capacity_kbps));
       return;
     case PROP_STATS:
       g_value_take_boxed (value, create_stats (self));
@@ -1429,8 +1303,8 @@ install_properties (GObjectClass * klass)
    * `score-champion`, `score-challenger` (#gdouble).
    */
   props[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
-      "Structure " STATS_NAME ": counts, the last tick's measurements (units in the field names) and the decision",
-      GST_TYPE_STRUCTURE, read);
+      "Structure " GST_MLO_STATS_NAME
+      ": counts, the last tick's measurements (units in the field names) and the decision", GST_TYPE_STRUCTURE, read);
   g_object_class_install_properties (klass, N_PROPS, props);
 }
 
