@@ -137,36 +137,13 @@ on_progress (gpointer user_data, const MloProgress * where)
   return !run->stopped;
 }
 
-/* The same shape and parameters in a network of its own. */
-static MloBitratePredictor *
-copy_predictor (const MloBitratePredictor * from)
-{
-  MloRandom random = { {1, 2, 3, 4} };
-  MloBitratePredictor *p = mlo_bitrate_predictor_new (mlo_bitrate_predictor_config (from), &random);
-  gsize n;
-
-  mlo_bitrate_predictor_copy_parameters (from, mlo_bitrate_predictor_parameters (p, &n));
-  return p;
-}
-
-static MloQualityOptimizer *
-copy_optimizer (const MloQualityOptimizer * from)
-{
-  MloRandom random = { {1, 2, 3, 4} };
-  MloQualityOptimizer *q = mlo_quality_optimizer_new (mlo_quality_optimizer_config (from), &random);
-  gsize n;
-
-  mlo_quality_optimizer_copy_parameters (from, mlo_quality_optimizer_parameters (q, &n));
-  return q;
-}
-
 static MloBitratePredictor *
 start_predictor (const MloTrainerOptions * o, const MloTrained * from)
 {
   MloRandom random;
 
   if (from && from->predictor)
-    return copy_predictor (from->predictor);
+    return mlo_bitrate_predictor_copy (from->predictor);
   mlo_random_seed (&random, mlo_seed_mix (o->seed, SEED_PREDICTOR, 0));
   return mlo_bitrate_predictor_new (&o->predictor, &random);
 }
@@ -177,7 +154,7 @@ start_optimizer (const MloTrainerOptions * o, const MloTrained * from)
   MloRandom random;
 
   if (from && from->optimizer)
-    return copy_optimizer (from->optimizer);
+    return mlo_quality_optimizer_copy (from->optimizer);
   mlo_random_seed (&random, mlo_seed_mix (o->seed, SEED_OPTIMIZER, 0));
   return mlo_quality_optimizer_new (&o->optimizer, &random);
 }
@@ -472,7 +449,7 @@ mlo_trainer_simulate (const MloTrainerOptions * options, const MloEnvironment * 
     out->optimizer = start_optimizer (options, from);
     train_optimizer (&run, out);
   } else if (from && from->optimizer) {
-    out->optimizer = copy_optimizer (from->optimizer);
+    out->optimizer = mlo_quality_optimizer_copy (from->optimizer);
     out->optimizer_summary = g_strdup (from->optimizer_summary);
   }
   out->stopped = run.stopped;
