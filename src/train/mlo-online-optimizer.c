@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "mlo-online-stats.h"
 #include "mlo-online-stream.h"
 #include "mlo-optimizer-trainer.h"
 #include "mlo-replay.h"
@@ -31,7 +32,6 @@
 #define LEAST_APART 25
 #define SURE 3.0
 #define SURE_WORSE 1.5
-#define SMOOTH 0.02
 
 typedef enum
 {
@@ -103,8 +103,7 @@ mlo_online_optimizer_new (const MloQualityOptimizer * shipped, GPtrArray * reser
     mlo_replay_add_recording (q->reserve, reserve->pdata[i], scaling, q->training.n_steps, q->training.gamma);
   q->mean_score = -1.0;
   mlo_random_seed (&q->random, seed);
-  q->stats.loss = q->stats.held_shipped = q->stats.held_champion = q->stats.held_challenger = NAN;
-  q->stats.reserve_shipped = q->stats.reserve_challenger = q->stats.win_share = NAN;
+  mlo_online_stats_init (&q->stats);
   return q;
 }
 
@@ -188,8 +187,7 @@ update (MloOnlineOptimizer * q)
     q->stats.undone++;
     return;
   }
-  q->stats.updates++;
-  q->stats.loss = isfinite (q->stats.loss) ? q->stats.loss + SMOOTH * (loss - q->stats.loss) : loss;
+  mlo_online_stats_learned (&q->stats, loss);
   q->since++;
 }
 
@@ -259,16 +257,10 @@ judge_one (MloOnlineOptimizer * q, const MloTransition * t)
 }
 
 static void
-change_champion (MloOnlineOptimizer * q, Copy from, MloOnlineChange change)
+change_champion (MloOnlineOptimizer * q, Copy from)
 {
   memcpy (q->params[CHAMPION], q->params[from], q->n_params * sizeof (float));
-  q->stats.serial++;
-  q->stats.last_change = change;
-  q->stats.adapted = from != SHIPPED;
-  if (change == MLO_ONLINE_PROMOTED)
-    q->stats.promotions++;
-  else
-    q->stats.demotions++;
+  mlo_online_stats_changed (&q->stats, from != SHIPPED);
 }
 
 static void
@@ -281,9 +273,9 @@ verdict (MloOnlineOptimizer * q)
   s->held_champion = 100.0 * advantage (&q->over_shipped);
   s->held_challenger = 100.0 * advantage (&q->over_champion);
   if (s->adapted && is_known (&q->over_shipped) && sureness (&q->over_shipped) < -SURE_WORSE)
-    change_champion (q, SHIPPED, MLO_ONLINE_DEMOTED);
+    change_champion (q, SHIPPED);
   else if (is_known (&q->over_champion) && sureness (&q->over_champion) > SURE)
-    change_champion (q, CHALLENGER, MLO_ONLINE_PROMOTED);
+    change_champion (q, CHALLENGER);
 }
 
 static void
@@ -348,6 +340,16 @@ mlo_online_optimizer_get_state (const MloOnlineOptimizer * q, float *state, MloO
   numbers->optimizer_demotions = q->stats.demotions;
 }
 
+/* With a champion that was given. */
+static void
+begin_anew (MloOnlineOptimizer * q)
+{
+  q->stats.adapted = memcmp (q->params[CHAMPION], q->params[SHIPPED], q->n_params * sizeof (float)) != 0;
+  q->stats.serial++;
+  q->judging = FALSE;
+  q->since = 0;
+}
+
 void
 mlo_online_optimizer_set_state (MloOnlineOptimizer * q, const float *state, const MloOnlineNumbers * numbers)
 {
@@ -357,10 +359,7 @@ mlo_online_optimizer_set_state (MloOnlineOptimizer * q, const float *state, cons
   q->stats.updates = numbers->optimizer_updates;
   q->stats.promotions = numbers->optimizer_promotions;
   q->stats.demotions = numbers->optimizer_demotions;
-  q->stats.adapted = memcmp (q->params[CHAMPION], q->params[SHIPPED], q->n_params * sizeof (float)) != 0;
-  q->stats.serial++;
-  q->judging = FALSE;
-  q->since = 0;
+  begin_anew (q);
 }
 
 void
@@ -369,8 +368,5 @@ mlo_online_optimizer_set_champion (MloOnlineOptimizer * q, const MloQualityOptim
   mlo_quality_optimizer_copy_parameters (champion, q->params[CHAMPION]);
   memcpy (q->params[CHALLENGER], q->params[CHAMPION], q->n_params * sizeof (float));
   start_trainer (q);
-  q->stats.adapted = memcmp (q->params[CHAMPION], q->params[SHIPPED], q->n_params * sizeof (float)) != 0;
-  q->stats.serial++;
-  q->judging = FALSE;
-  q->since = 0;
+  begin_anew (q);
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "mlo-online-stats.h"
 #include "nn-grad.h"
 
 /* Sequences side by side, half of them from the reserve, and their length. */
@@ -29,7 +30,6 @@ G_STATIC_ASSERT (LEAD_IN + MLO_ONLINE_BLOCK == 2 * STEPS);
 #define RING_MARGIN 300u
 /* Ticks from one watch to the next. */
 #define WATCH_STEP 50u
-#define SMOOTH 0.02
 
 typedef enum
 {
@@ -164,8 +164,7 @@ mlo_online_predictor_new (const MloBitratePredictor * shipped, GPtrArray * reser
   p->weight = g_new0 (float, STEPS * BATCH);
   p->state = g_new0 (float, nn_lstm_state (&p->net.lstm, BATCH));
   p->tape = g_new0 (float, nn_recurrent_tape (&p->net, STEPS, BATCH, NN_EVERY_STEP));
-  p->stats.loss = p->stats.held_shipped = p->stats.held_champion = p->stats.held_challenger = NAN;
-  p->stats.reserve_shipped = p->stats.reserve_challenger = p->stats.win_share = NAN;
+  mlo_online_stats_init (&p->stats);
   return p;
 }
 
@@ -194,9 +193,9 @@ mlo_online_predictor_free (MloOnlinePredictor * p)
 }
 
 void
-mlo_online_predictor_feed (MloOnlinePredictor * p, const MloOnlineTick * tick)
+mlo_online_predictor_feed (MloOnlinePredictor * p, const MloOnlineTick * tick, gboolean believed)
 {
-  mlo_online_stream_add (p->stream, tick);
+  mlo_online_stream_add (p->stream, tick, believed);
 }
 
 static void
@@ -306,8 +305,7 @@ update (MloOnlinePredictor * p)
     p->stats.undone++;
     return;
   }
-  p->stats.updates++;
-  p->stats.loss = isfinite (p->stats.loss) ? p->stats.loss + SMOOTH * (loss - p->stats.loss) : loss;
+  mlo_online_stats_learned (&p->stats, loss);
   p->since++;
 }
 
@@ -433,18 +431,12 @@ restart_adam (MloOnlinePredictor * p)
 }
 
 static void
-change_champion (MloOnlinePredictor * p, Copy from, MloOnlineChange change)
+change_champion (MloOnlinePredictor * p, Copy from)
 {
   memcpy (p->params[CHAMPION], p->params[from], p->n_params * sizeof (float));
   p->watched = p->stream->n_rows;
   p->stats.deficit = 0.0;
-  p->stats.serial++;
-  p->stats.last_change = change;
-  p->stats.adapted = from != SHIPPED;
-  if (change == MLO_ONLINE_PROMOTED)
-    p->stats.promotions++;
-  else
-    p->stats.demotions++;
+  mlo_online_stats_changed (&p->stats, from != SHIPPED);
 }
 
 /* Not lost in full: what it learned may be half right. */
@@ -478,10 +470,10 @@ verdict (MloOnlinePredictor * p)
   if (p->n_blocks < LEAST_BLOCKS)
     return;
   if (s->adapted && s->held_champion < s->held_shipped - o->demote_margin)
-    change_champion (p, SHIPPED, MLO_ONLINE_DEMOTED);
+    change_champion (p, SHIPPED);
   else if (!forgot && s->win_share >= WIN_SHARE && s->held_challenger >= s->held_champion + o->step_margin
       && s->held_challenger >= s->held_shipped + o->margin)
-    change_champion (p, CHALLENGER, MLO_ONLINE_PROMOTED);
+    change_champion (p, CHALLENGER);
   if (forgot || s->held_challenger < s->held_shipped - ASTRAY)
     pull_back (p);
 }
@@ -496,7 +488,7 @@ watch_verdict (MloOnlinePredictor * p)
   s->deficit = MAX (0.0, s->deficit + (p->earned[SHIPPED][0] - p->earned[CHAMPION][0]) * WATCH_STEP / MLO_ONLINE_BLOCK);
   if (s->deficit < p->options->watch_margin)
     return;
-  change_champion (p, SHIPPED, MLO_ONLINE_DEMOTED);
+  change_champion (p, SHIPPED);
   /* what was seen before speaks for a path that is no more */
   p->judge_from = p->stream->n_rows;
 }
@@ -577,6 +569,18 @@ mlo_online_predictor_get_state (const MloOnlinePredictor * p, float *state, MloO
   numbers->predictor_demotions = p->stats.demotions;
 }
 
+/* With a champion that was given. */
+static void
+begin_anew (MloOnlinePredictor * p)
+{
+  p->stats.adapted = memcmp (p->params[CHAMPION], p->params[SHIPPED], p->n_params * sizeof (float)) != 0;
+  p->stats.serial++;
+  p->stats.deficit = 0.0;
+  p->watched = p->stream->n_rows;
+  p->slice = 0;
+  p->since = 0;
+}
+
 void
 mlo_online_predictor_set_state (MloOnlinePredictor * p, const float *state, const MloOnlineNumbers * numbers)
 {
@@ -588,12 +592,7 @@ mlo_online_predictor_set_state (MloOnlinePredictor * p, const float *state, cons
   p->stats.updates = numbers->predictor_updates;
   p->stats.promotions = numbers->predictor_promotions;
   p->stats.demotions = numbers->predictor_demotions;
-  p->stats.adapted = memcmp (p->params[CHAMPION], p->params[SHIPPED], p->n_params * sizeof (float)) != 0;
-  p->stats.serial++;
-  p->watched = p->stream->n_rows;
-  p->stats.deficit = 0.0;
-  p->slice = 0;
-  p->since = 0;
+  begin_anew (p);
 }
 
 void
@@ -601,9 +600,5 @@ mlo_online_predictor_set_champion (MloOnlinePredictor * p, const MloBitratePredi
 {
   mlo_bitrate_predictor_copy_parameters (champion, p->params[CHAMPION]);
   memcpy (p->params[CHALLENGER], p->params[CHAMPION], p->n_params * sizeof (float));
-  p->stats.adapted = memcmp (p->params[CHAMPION], p->params[SHIPPED], p->n_params * sizeof (float)) != 0;
-  p->stats.serial++;
-  p->watched = p->stream->n_rows;
-  p->slice = 0;
-  p->since = 0;
+  begin_anew (p);
 }

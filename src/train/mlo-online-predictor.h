@@ -17,7 +17,8 @@ MloOnlinePredictor *mlo_online_predictor_new (const MloBitratePredictor * shippe
     const MloOnlineOptions * options, guint64 seed);
 void mlo_online_predictor_free (MloOnlinePredictor * p);
 
-void mlo_online_predictor_feed (MloOnlinePredictor * p, const MloOnlineTick * tick);
+/* @believed: FALSE: the tick cannot be, the stream begins anew after it. */
+void mlo_online_predictor_feed (MloOnlinePredictor * p, const MloOnlineTick * tick, gboolean believed);
 MloOnlineWork mlo_online_predictor_step (MloOnlinePredictor * p);
 const MloOnlineNetworkStats *mlo_online_predictor_stats (const MloOnlinePredictor * p);
 const MloOnlineStream *mlo_online_predictor_stream (const MloOnlinePredictor * p);

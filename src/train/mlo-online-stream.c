@@ -222,21 +222,18 @@ decide_labels (MloOnlineStream * s)
   }
 }
 
-gboolean
-mlo_online_stream_add (MloOnlineStream * s, const MloOnlineTick * tick)
+void
+mlo_online_stream_add (MloOnlineStream * s, const MloOnlineTick * tick, gboolean believed)
 {
   MloOnlineRow *row = &s->rows[s->n_rows % MLO_ONLINE_TICKS];
-  gboolean good = mlo_online_believable (&tick->sample);
 
-  if (!good || tick->gap) {
+  if (!believed || tick->gap) {
     /* labels that are still open stay so */
     s->gap = s->n_rows;
     mlo_feature_history_reset (&s->history);
   }
-  if (!good) {
-    s->n_refused++;
-    return FALSE;
-  }
+  if (!believed)
+    return;
   memset (row, 0, sizeof *row);
   row->first = s->gap == s->n_rows;
   mlo_feature_history_push (&s->history, &tick->sample);
@@ -244,5 +241,4 @@ mlo_online_stream_add (MloOnlineStream * s, const MloOnlineTick * tick)
   note_path (s, tick, path_of (s, s->n_rows));
   s->n_rows++;
   decide_labels (s);
-  return TRUE;
 }

@@ -60,7 +60,7 @@ typedef struct
   MloLabel label;
   double last_kbps;             /* newest capacity told, and ... */
   guint same;                   /* ... how often running */
-  guint64 n_exact, n_at_least, n_refused;
+  guint64 n_exact, n_at_least;
 } MloOnlineStream;
 
 MloOnlineStream *mlo_online_stream_new (const MloPredictorConfig * config, gint64 interval_us, double horizon_s);
@@ -70,9 +70,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloOnlineStream, mlo_online_stream_free)
 /* Finite, within the fields' bounds, and no faster than any path. */
 gboolean mlo_online_believable (const MloSample * s);
 
-/* A tick. FALSE where what it says cannot be (not finite, out of its field's bounds, faster than any path): it is
- * passed over and the stream begins anew after it. */
-gboolean mlo_online_stream_add (MloOnlineStream * s, const MloOnlineTick * tick);
+/* A tick. One that is not @believed is passed over, and the stream begins anew after it. */
+void mlo_online_stream_add (MloOnlineStream * s, const MloOnlineTick * tick, gboolean believed);
 
 /* The oldest row there is. */
 guint64 mlo_online_stream_oldest (const MloOnlineStream * s);

@@ -6,6 +6,7 @@
 
 #include "mlo-online-optimizer.h"
 #include "mlo-online-predictor.h"
+#include "mlo-online-stats.h"
 
 /* One slice in so many is the optimizer's, where both learn. */
 #define OPTIMIZER_EVERY 4
@@ -72,14 +73,15 @@ mlo_online_free (MloOnline * o)
 void
 mlo_online_feed (MloOnline * o, const MloOnlineTick * tick)
 {
+  const gboolean believed = mlo_online_believable (&tick->sample);
+
   o->ticks++;
   o->explored += tick->explored;
-  if (!mlo_online_believable (&tick->sample))
-    o->refused++;
+  o->refused += !believed;
   if (o->predictor)
-    mlo_online_predictor_feed (o->predictor, tick);
+    mlo_online_predictor_feed (o->predictor, tick, believed);
   if (o->optimizer)
-    mlo_online_optimizer_feed (o->optimizer, tick, mlo_online_believable (&tick->sample));
+    mlo_online_optimizer_feed (o->optimizer, tick, believed);
 }
 
 MloOnlineWork
@@ -94,14 +96,6 @@ mlo_online_step (MloOnline * o)
   return work;
 }
 
-static void
-no_stats (MloOnlineNetworkStats * s)
-{
-  memset (s, 0, sizeof *s);
-  s->loss = s->held_shipped = s->held_champion = s->held_challenger = NAN;
-  s->reserve_shipped = s->reserve_challenger = s->win_share = NAN;
-}
-
 void
 mlo_online_stats (const MloOnline * o, MloOnlineStats * out)
 {
@@ -109,8 +103,8 @@ mlo_online_stats (const MloOnline * o, MloOnlineStats * out)
   out->ticks = o->ticks;
   out->explored = o->explored;
   out->refused = o->refused;
-  no_stats (&out->predictor);
-  no_stats (&out->optimizer);
+  mlo_online_stats_init (&out->predictor);
+  mlo_online_stats_init (&out->optimizer);
   if (o->optimizer)
     out->optimizer = *mlo_online_optimizer_stats (o->optimizer);
   if (o->predictor) {
