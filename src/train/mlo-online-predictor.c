@@ -216,11 +216,11 @@ clear_batch (MloOnlinePredictor * p)
   memset (p->weight, 0, sizeof (float) * STEPS * BATCH);
 }
 
-/* Whether a sequence from @from on lies in one piece. */
+/* Whether the @n rows from @from on lie in one piece. */
 static gboolean
-in_one_piece (const MloOnlineStream * s, guint64 from)
+in_one_piece (const MloOnlineStream * s, guint64 from, guint n)
 {
-  for (guint64 i = from + 1; i < from + STEPS; i++) {
+  for (guint64 i = from + 1; i < from + n; i++) {
     if (mlo_online_stream_row (s, i)->first)
       return FALSE;
   }
@@ -236,7 +236,7 @@ draw_own (MloOnlinePredictor * p, guint column)
 
   do
     from = oldest + mlo_random_below (&p->random, (guint32) (s->n_rows - oldest - STEPS + 1));
-  while (!in_one_piece (s, from) && ++tries < 8);
+  while (!in_one_piece (s, from, STEPS) && ++tries < 8);
   if (tries == 8)
     return;
   for (guint k = 0; k < STEPS; k++)
@@ -274,6 +274,14 @@ all_finite (gsize n, const float *v)
 }
 
 static void
+restart_adam (MloOnlinePredictor * p)
+{
+  memset (p->m, 0, p->n_params * sizeof (float));
+  memset (p->v, 0, p->n_params * sizeof (float));
+  p->adam.step = 0;
+}
+
+static void
 update (MloOnlinePredictor * p)
 {
   const double quantile = p->options->quantile;
@@ -300,8 +308,7 @@ update (MloOnlinePredictor * p)
     nn_adam_update (&p->adam, p->n_params, params, p->grad, p->m, p->v);
   if (!isfinite (norm) || !isfinite (loss) || !all_finite (p->n_params, params)) {
     memcpy (params, p->before, p->n_params * sizeof (float));
-    memset (p->m, 0, p->n_params * sizeof (float));
-    memset (p->v, 0, p->n_params * sizeof (float));
+    restart_adam (p);
     p->stats.undone++;
     return;
   }
@@ -322,7 +329,7 @@ count_labels (const MloOnlineStream * s, guint64 from, guint n)
 static gboolean
 is_usable (const MloOnlineStream * s, guint64 from, guint64 oldest)
 {
-  return from >= oldest + LEAD_IN && in_one_piece (s, from - LEAD_IN) && in_one_piece (s, from - LEAD_IN + STEPS)
+  return from >= oldest + LEAD_IN && in_one_piece (s, from - LEAD_IN, LEAD_IN + MLO_ONLINE_BLOCK)
       && count_labels (s, from, MLO_ONLINE_BLOCK) >= LEAST_HELD;
 }
 
@@ -420,14 +427,6 @@ mean (const double *v, guint n)
   for (guint i = 0; i < n; i++)
     sum += v[i];
   return n > 0 ? sum / n : NAN;
-}
-
-static void
-restart_adam (MloOnlinePredictor * p)
-{
-  memset (p->m, 0, p->n_params * sizeof (float));
-  memset (p->v, 0, p->n_params * sizeof (float));
-  p->adam.step = 0;
 }
 
 static void
