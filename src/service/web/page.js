@@ -111,7 +111,7 @@ class Stream {
     this.part('.body').hidden = !open;
     if (open && this.charts.length === 0 && page.columns.length) {
       this.charts = CHARTS.map((spec) => new Chart(this.part('.charts'), spec, page.columns));
-      this.loadHistory();
+      this.loadHistory().catch(() => {});
     }
     if (!open) {
       for (const chart of this.charts) chart.destroy();
@@ -134,12 +134,17 @@ class Stream {
 
   update(state) {
     this.last = state;
-    for (const decision of state.decisions || []) {
-      if (!this.decisions.length || decision.serial > this.decisions[this.decisions.length - 1].serial) this.decisions.push(decision);
-    }
-    if (this.decisions.length > MAX_DECISIONS) this.decisions.splice(0, this.decisions.length - MAX_DECISIONS);
+    this.addDecisions(state.decisions);
     if (state.point && (!this.rows.length || state.point[0] > this.rows[this.rows.length - 1][0])) this.addRow(state.point);
     this.show();
+  }
+
+  /* What is told live may come before what the server remembers. */
+  addDecisions(decisions) {
+    const more = decisions.filter((d) => !this.decisions.some((known) => known.serial === d.serial));
+    if (!more.length) return;
+    this.decisions = [...this.decisions, ...more].sort((a, b) => a.serial - b.serial).slice(-MAX_DECISIONS);
+    this.newDecisions = true;
   }
 
   /* Bounded as the server's memory is: old rows go, rows that left the fine time thin out. */
@@ -208,9 +213,8 @@ class Stream {
   }
 
   showDecisions() {
-    const newest = this.decisions.length ? this.decisions[this.decisions.length - 1].serial : 0;
-    if (newest === this.shownDecision) return;
-    this.shownDecision = newest;
+    if (!this.newDecisions) return;
+    this.newDecisions = false;
     this.part('tbody').replaceChildren(...this.decisions.slice().reverse().map((d) => {
       const row = document.createElement('tr');
       const picture = [d.width ? `${d.width}×${d.height}` : '', d.fps ? `${Math.round(d.fps)}/s` : ''].filter(Boolean).join(' ');
@@ -320,6 +324,8 @@ function onMessage(message) {
     $('open-links').hidden = !!settings.token;
     setLink('live', 'Live');
     banner('');
+    /* A server that was started anew counts its decisions from 1 again. */
+    for (const stream of streams.values()) stream.decisions = [];
     refresh();
   } else if (message.type === 'live') {
     page.nowMs = message.now_ms;
