@@ -6,6 +6,7 @@
 
 #include "gstmlortp.h"
 #include "mlo-system.h"
+#include "mlo-timer.h"
 
 GST_DEBUG_CATEGORY_EXTERN (gst_ml_optimizer_debug);
 #define GST_CAT_DEFAULT gst_ml_optimizer_debug
@@ -63,28 +64,6 @@ struct _GstMloControl
   GstMloRecord records[RECORDS];
   MloPacket batch[BATCH];
 };
-
-/* --- a source that runs at its ready time --- */
-
-static gboolean
-timer_dispatch (GSource * source, GSourceFunc callback, gpointer user_data)
-{
-  return callback ? callback (user_data) : G_SOURCE_CONTINUE;
-}
-
-static GSourceFuncs timer_funcs = { NULL, NULL, timer_dispatch, NULL, NULL, NULL };
-
-static GSource *
-timer_new (GMainContext * context, GSourceFunc func, gpointer data, int priority)
-{
-  GSource *s = g_source_new (&timer_funcs, sizeof (GSource));
-
-  g_source_set_callback (s, func, data, NULL);
-  g_source_set_ready_time (s, -1);
-  g_source_set_priority (s, priority);
-  g_source_attach (s, context);
-  return s;
-}
 
 /* --- what is downstream --- */
 
@@ -559,8 +538,8 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
 
   c->context = g_main_context_new ();
   c->loop = g_main_loop_new (c->context, FALSE);
-  c->tick = timer_new (c->context, on_tick, c, G_PRIORITY_DEFAULT);
-  c->feedback = timer_new (c->context, on_feedback, c, G_PRIORITY_HIGH);
+  c->tick = mlo_timer_new (c->context, on_tick, c, G_PRIORITY_DEFAULT);
+  c->feedback = mlo_timer_new (c->context, on_feedback, c, G_PRIORITY_HIGH);
   gst_mlo_telemetry_start (telemetry, c->feedback);
   c->thread = g_thread_new ("mloptimizer", control_thread, c);
   return c;

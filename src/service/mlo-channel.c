@@ -5,6 +5,7 @@
 
 #include <gmodule.h>
 
+#include "mlo-timer.h"
 #include "mlo-ws-client.h"
 
 /* Reports that wait for the channel's thread: three seconds of them. */
@@ -172,14 +173,6 @@ channel_get_counts (MloChannel * c, MloChannelCounts * counts)
 
 /* --- the thread --- */
 
-static gboolean
-dispatch_wake (GSource * source, GSourceFunc callback, gpointer user_data)
-{
-  return callback (user_data);
-}
-
-static GSourceFuncs wake_funcs = { NULL, NULL, dispatch_wake, NULL, NULL, NULL };
-
 static gpointer
 run (gpointer data)
 {
@@ -216,10 +209,7 @@ channel_open (const MloChannelConfig * config, const MloChannelFuncs * funcs, gp
   c->counts.state = mlo_ws_state_name (MLO_WS_CONNECTING);
   c->context = g_steal_pointer (&context);
   c->loop = g_main_loop_new (c->context, FALSE);
-  c->wake = g_source_new (&wake_funcs, sizeof (GSource));
-  g_source_set_callback (c->wake, on_wake, c, NULL);
-  g_source_set_ready_time (c->wake, -1);
-  g_source_attach (c->wake, c->context);
+  c->wake = mlo_timer_new (c->context, on_wake, c, G_PRIORITY_DEFAULT);
   c->thread = g_thread_new ("mloptimizer-ws", run, c);
   return c;
 }

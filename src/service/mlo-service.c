@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mlo-error.h"
+#include "mlo-timer.h"
 #include "mlo-ws-uri.h"
 
 /* Idle streams are looked for so often. */
@@ -45,7 +46,6 @@ struct _MloService
   GPtrArray *connections;
   GSource *due;                 /* ready when a stream's next decision may be made */
   GSource *sweep;
-  gint64 due_us;                /* 0: nothing waits */
   gboolean closing;             /* ending one connection may still dispatch another's */
   guint64 rejected;
   MloSessionCounts gone;        /* of streams that were forgotten */
@@ -164,17 +164,8 @@ decide_due (MloService * s)
         next = due_us;
     }
   }
-  s->due_us = next;
   g_source_set_ready_time (s->due, next == 0 ? -1 : next);
 }
-
-static gboolean
-due_dispatch (GSource * source, GSourceFunc callback, gpointer data)
-{
-  return callback (data);
-}
-
-static GSourceFuncs due_funcs = { NULL, NULL, due_dispatch, NULL, NULL, NULL };
 
 static gboolean
 on_due (gpointer data)
@@ -326,9 +317,7 @@ mlo_service_new (GMainContext * context, const MloServiceConfig * config, MloSer
   s->user_data = user_data;
   s->context = context ? g_main_context_ref (context) : NULL;
   s->connections = g_ptr_array_new_with_free_func (connection_free);
-  s->due = g_source_new (&due_funcs, sizeof (GSource));
-  g_source_set_callback (s->due, on_due, s, NULL);
-  g_source_attach (s->due, context);
+  s->due = mlo_timer_new (context, on_due, s, G_PRIORITY_DEFAULT);
   s->sweep = g_timeout_source_new_seconds (SWEEP_S);
   g_source_set_callback (s->sweep, on_sweep, s, NULL);
   g_source_attach (s->sweep, context);

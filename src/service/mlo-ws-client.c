@@ -13,6 +13,7 @@
 #include "mlo-error.h"
 #include "mlo-message.h"
 #include "mlo-random.h"
+#include "mlo-timer.h"
 #include "mlo-ws-uri.h"
 
 #define SECOND_US G_USEC_PER_SEC
@@ -69,23 +70,13 @@ struct _MloWsClient
   const char *fault;            /* found in a callback of libsoup, acted on outside of it */
 };
 
-/* --- a source that runs at its ready time --- */
-
-static gboolean
-timer_dispatch (GSource * source, GSourceFunc callback, gpointer user_data)
-{
-  return callback ? callback (user_data) : G_SOURCE_CONTINUE;
-}
-
-static GSourceFuncs timer_funcs = { NULL, NULL, timer_dispatch, NULL, NULL, NULL };
+/* --- states --- */
 
 static void
 set_timer (MloWsClient * c, gint64 after_us)
 {
   g_source_set_ready_time (c->timer, g_get_monotonic_time () + after_us);
 }
-
-/* --- states --- */
 
 static void
 set_state (MloWsClient * c, MloWsState state)
@@ -517,10 +508,7 @@ mlo_ws_client_start (MloWsClient * c)
     soup_session_set_tls_database (c->session, c->authorities);
   soup_session_remove_feature_by_type (c->session, SOUP_TYPE_WEBSOCKET_EXTENSION_MANAGER);
   soup_session_remove_feature_by_type (c->session, SOUP_TYPE_AUTH_MANAGER);
-  c->timer = g_source_new (&timer_funcs, sizeof (GSource));
-  g_source_set_callback (c->timer, on_timer, c, NULL);
-  g_source_set_ready_time (c->timer, -1);
-  g_source_attach (c->timer, c->context);
+  c->timer = mlo_timer_new (c->context, on_timer, c, G_PRIORITY_DEFAULT);
   connect_now (c);
 }
 
