@@ -159,7 +159,7 @@ struct _GstMlOptimizer
   GstMloTelemetry *telemetry;
   GstMloActuator actuator;      /* the control thread's; its gate the streaming thread's */
   GstMloModels models;          /* between NULL->READY and READY->NULL */
-  const MloChannelTable *line;  /* likewise; NULL without a server */
+  const MloChannelTable *line;  /* static; NULL without a server. Changes only while there is no channel */
   MloChannel *channel;          /* as long as the control, and longer; OBJECT_LOCK to read it elsewhere */
 
   MloLearner *learner;          /* as long as the control, and longer; NULL: nothing learns */
@@ -669,6 +669,7 @@ load_server (GstMlOptimizer * self)
   g_autoptr (GError) error = NULL;
   g_autoptr (GUri) uri = NULL;
 
+  self->line = NULL;
   GST_OBJECT_LOCK (self);
   server = g_strdup (self->server);
   token = g_strdup (self->server_token);
@@ -823,14 +824,13 @@ gst_ml_optimizer_change_state (GstElement * element, GstStateChange transition)
 
   switch (transition) {
     case GST_STATE_CHANGE_NULL_TO_READY:
-      if (!check_parts (self) || !load_server (self) || !load_models (self)) {
-        self->line = NULL;
+      if (!check_parts (self) || !load_server (self) || !load_models (self))
         return GST_STATE_CHANGE_FAILURE;
-      }
       prepare_encoder (self);
       break;
     case GST_STATE_CHANGE_READY_TO_PAUSED:
-      if (!open_recorder (self))
+      /* again: it may have been set in READY */
+      if (!load_server (self) || !open_recorder (self))
         return GST_STATE_CHANGE_FAILURE;
       if (!start_learner (self)) {
         g_clear_pointer (&self->recorder, mlo_recorder_free);
@@ -865,7 +865,6 @@ gst_ml_optimizer_change_state (GstElement * element, GstStateChange transition)
       break;
     case GST_STATE_CHANGE_READY_TO_NULL:
       gst_mlo_models_clear (&self->models);
-      self->line = NULL;
       break;
     default:
       break;

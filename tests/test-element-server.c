@@ -278,6 +278,36 @@ test_addresses (void)
   }
 }
 
+/* In READY it can still be chosen, changed and left. */
+static void
+test_set_in_ready (void)
+{
+  WsServer *server = ws_server_start ("metrics", 0, NULL);
+  g_autofree char *uri = g_strdup_printf ("ws://127.0.0.1:%u/metrics", server->port);
+  Run *r = run_new (LAUNCH);
+
+  gst_element_set_state (r->pipeline, GST_STATE_READY);
+  g_object_set (r->element, "server", "nowhere", NULL);
+  g_assert_cmpint (gst_element_set_state (r->pipeline, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+  gst_element_set_state (r->pipeline, GST_STATE_READY);
+  g_object_set (r->element, "server", uri, NULL);
+  run_play (r);
+  wait_stat (r, "server-connects", 1);
+  gst_element_set_state (r->pipeline, GST_STATE_READY);
+  g_object_set (r->element, "server", NULL, NULL);
+  run_play (r);
+  {
+    g_autoptr (GstStructure) s = NULL;
+
+    g_object_get (r->element, "stats", &s, NULL);
+    g_assert_false (gst_structure_has_field (s, "server-state"));
+  }
+  run_until (r, 0.05, NULL, NULL);
+  g_assert_cmpuint (run_count (r, GST_MESSAGE_WARNING, TRUE, "no connection to the server"), ==, 0);
+  run_free (r);
+  ws_server_kill (server);
+}
+
 /* Whoever looks at the element's properties does not see the token. */
 static void
 test_token_hidden (void)
@@ -601,6 +631,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/element-server/addresses", test_addresses);
+  g_test_add_func ("/element-server/set-in-ready", test_set_in_ready);
   g_test_add_func ("/element-server/token-hidden", test_token_hidden);
   g_test_add_func ("/element-server/answer", test_answer);
   g_test_add_func ("/element-server/limits", test_limits);
