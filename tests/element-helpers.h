@@ -79,6 +79,13 @@ run_count (Run * r, GstMessageType type, gboolean ours, const char *text)
   return n;
 }
 
+/* For run_until(): a warning of the element's whose text contains @data. */
+static inline gboolean
+run_has_warning (Run * r, gpointer data)
+{
+  return run_count (r, GST_MESSAGE_WARNING, TRUE, data) > 0;
+}
+
 static inline gboolean
 run_ended (Run * r, gpointer data)
 {
@@ -102,6 +109,17 @@ run_stat (Run * r, const char *name)
   g_assert_true (gst_structure_has_field (s, name));
   gst_structure_get_uint64 (s, name, &value);
   return value;
+}
+
+/* What the x264enc called "e" is set to. */
+static inline guint
+run_encoder_kbps (Run * r)
+{
+  g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (r->pipeline), "e");
+  guint kbps = 0;
+
+  g_object_get (e, "bitrate", &kbps, NULL);
+  return kbps;
 }
 
 /* A measurement, or -1 where it is not valid. */

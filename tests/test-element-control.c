@@ -9,32 +9,16 @@
 #define SOURCE "videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! "
 #define X264 "x264enc name=e tune=zerolatency speed-preset=ultrafast bitrate=1000"
 
-static guint
-encoder_kbps (Run * r)
-{
-  g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (r->pipeline), "e");
-  guint kbps = 0;
-
-  g_object_get (e, "bitrate", &kbps, NULL);
-  return kbps;
-}
-
 static gboolean
 encoder_at (Run * r, gpointer data)
 {
-  return encoder_kbps (r) == GPOINTER_TO_UINT (data);
+  return run_encoder_kbps (r) == GPOINTER_TO_UINT (data);
 }
 
 static gboolean
 has_decision (Run * r, gpointer data)
 {
   return run_count (r, GST_MESSAGE_ELEMENT, TRUE, "mloptimizer-decision") > 0;
-}
-
-static gboolean
-has_warning (Run * r, gpointer data)
-{
-  return run_count (r, GST_MESSAGE_WARNING, TRUE, data) > 0;
 }
 
 static void
@@ -68,11 +52,11 @@ test_no_feedback (void)
 
   run_play (r);
   g_assert_true (run_until (r, 5.0, encoder_at, GUINT_TO_POINTER (700)));
-  g_assert_true (run_until (r, 10.0, has_warning, (gpointer) "no feedback"));
+  g_assert_true (run_until (r, 10.0, run_has_warning, (gpointer) "no feedback"));
   run_until (r, 1.5, NULL, NULL);
   g_assert_cmpuint (run_count (r, GST_MESSAGE_WARNING, TRUE, "no feedback"), ==, 1);
   run_assert_clean (r, "no feedback");
-  g_assert_cmpuint (encoder_kbps (r), ==, 700);
+  g_assert_cmpuint (run_encoder_kbps (r), ==, 700);
   g_object_get (r->element, "bitrate", &bitrate, NULL);
   g_assert_cmpuint (bitrate, ==, 700000);
   g_assert_cmpuint (run_stat (r, "frames-dropped-window"), ==, 0);
@@ -86,7 +70,7 @@ test_no_feedback (void)
   g_assert_cmpfloat (run_measure (r, "encoded_kbps"), >, 100.0);
   g_assert_cmpfloat (run_measure (r, "latency_ms"), ==, -1.0);
   gst_element_set_state (r->pipeline, GST_STATE_READY);
-  g_assert_cmpuint (encoder_kbps (r), ==, 1000);
+  g_assert_cmpuint (run_encoder_kbps (r), ==, 1000);
   run_free (r);
 }
 
@@ -140,7 +124,7 @@ test_observe (void)
   run_play (r);
   g_assert_true (run_until (r, 5.0, has_decision, NULL));
   run_until (r, 1.0, NULL, NULL);
-  g_assert_cmpuint (encoder_kbps (r), ==, 1000);
+  g_assert_cmpuint (run_encoder_kbps (r), ==, 1000);
   g_object_get (e, "vbv-buf-capacity", &vbv, NULL);
   g_assert_cmpuint (vbv, ==, 0);
   run_assert_clean (r, NULL);
@@ -224,7 +208,7 @@ test_veto (void)
   run_play (r);
   g_assert_true (run_until (r, 5.0, called, &h));
   run_until (r, 1.0, NULL, NULL);
-  g_assert_cmpuint (encoder_kbps (r), ==, 1000);
+  g_assert_cmpuint (run_encoder_kbps (r), ==, 1000);
   g_assert_false (has_decision (r, NULL));
   run_free (r);
 }
@@ -239,7 +223,7 @@ test_deaf (void)
   gboolean deaf = FALSE;
 
   run_play (r);
-  g_assert_true (run_until (r, 12.0, has_warning, (gpointer) "does not follow its bitrate"));
+  g_assert_true (run_until (r, 12.0, run_has_warning, (gpointer) "does not follow its bitrate"));
   run_until (r, 1.0, NULL, NULL);
   g_assert_cmpuint (run_count (r, GST_MESSAGE_WARNING, TRUE, "does not follow"), ==, 1);
   g_object_get (r->element, "stats", &s, NULL);
@@ -256,7 +240,7 @@ test_repaired (void)
       " vbv-buf-capacity=0 option-string=nal-hrd=cbr ! fakesink");
 
   run_play (r);
-  g_assert_true (run_until (r, 5.0, has_warning, (gpointer) "nal-hrd=cbr"));
+  g_assert_true (run_until (r, 5.0, run_has_warning, (gpointer) "nal-hrd=cbr"));
   run_until (r, 3.0, NULL, NULL);
   g_assert_cmpfloat (run_measure (r, "encoded_kbps"), <, 800.0);
   g_assert_cmpfloat (run_measure (r, "encoded_kbps"), >, 150.0);
@@ -348,7 +332,7 @@ test_encoder_property (void)
     g_object_get (q, "max-size-bytes", &bytes, NULL);
   }
   g_assert_cmpuint (bytes, ==, 600);
-  g_assert_cmpuint (encoder_kbps (r), ==, 1000);
+  g_assert_cmpuint (run_encoder_kbps (r), ==, 1000);
   run_free (r);
 }
 
@@ -358,7 +342,7 @@ test_no_encoder (void)
   Run *r = run_new (SOURCE "mloptimizer name=o ! fakesink");
 
   run_play (r);
-  g_assert_true (run_until (r, 6.0, has_warning, (gpointer) "no video encoder"));
+  g_assert_true (run_until (r, 6.0, run_has_warning, (gpointer) "no video encoder"));
   run_assert_clean (r, "no video encoder");
   run_free (r);
 }
@@ -498,21 +482,21 @@ static gboolean
 below_narrow (Run * r, gpointer data)
 {
   post_path (r, 40.0, 600.0);
-  return encoder_kbps (r) < 600;
+  return run_encoder_kbps (r) < 600;
 }
 
 static gboolean
 above_wide (Run * r, gpointer data)
 {
   post_path (r, 40.0, 9000.0);
-  return encoder_kbps (r) > 1500;
+  return run_encoder_kbps (r) > 1500;
 }
 
 static gboolean
 below_queue (Run * r, gpointer data)
 {
   post_path (r, 340.0, 1000.0);
-  return encoder_kbps (r) < 800;
+  return run_encoder_kbps (r) < 800;
 }
 
 static void
@@ -637,7 +621,7 @@ test_fixed_size (void)
   g_assert_true (run_until (r, 10.0, measures_fps, NULL));
   g_signal_connect (r->element, "decision", G_CALLBACK (on_smaller), NULL);
   g_object_set (r->element, "max-bitrate", 800000, NULL);
-  g_assert_true (run_until (r, 5.0, has_warning, (gpointer) "nothing downstream takes"));
+  g_assert_true (run_until (r, 5.0, run_has_warning, (gpointer) "nothing downstream takes"));
   run_until (r, 2.0, NULL, NULL);
   g_assert_cmpuint (run_count (r, GST_MESSAGE_WARNING, TRUE, "nothing downstream takes"), ==, 1);
   run_assert_clean (r, "nothing downstream takes");

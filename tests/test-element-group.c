@@ -15,16 +15,6 @@ stream_new (const char *more)
 }
 
 static guint
-encoder_kbps (Run * r)
-{
-  g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (r->pipeline), "e");
-  guint kbps = 0;
-
-  g_object_get (e, "bitrate", &kbps, NULL);
-  return kbps;
-}
-
-static guint
 stat_uint (Run * r, const char *name)
 {
   g_autoptr (GstStructure) s = NULL;
@@ -61,7 +51,7 @@ both_at (Run * r, gpointer data)
   }
 
   for (int i = 0; i < 2; i++) {
-    if (x->run[i] && ABS ((int) encoder_kbps (x->run[i]) - (int) x->kbps[i]) > (int) x->kbps[i] / 50)
+    if (x->run[i] && ABS ((int) run_encoder_kbps (x->run[i]) - (int) x->kbps[i]) > (int) x->kbps[i] / 50)
       return FALSE;
   }
   return TRUE;
@@ -73,8 +63,8 @@ assert_come_to (Run * a, guint a_kbps, Run * b, guint b_kbps)
   Expected x = { {a, b}, {a_kbps, b_kbps} };
 
   if (!run_until (a ? a : b, 10.0, both_at, &x))
-    g_error ("%u and %u instead of %u and %u kbit/s", a ? encoder_kbps (a) : 0, b ? encoder_kbps (b) : 0, a_kbps,
-        b_kbps);
+    g_error ("%u and %u instead of %u and %u kbit/s", a ? run_encoder_kbps (a) : 0, b ? run_encoder_kbps (b) : 0,
+        a_kbps, b_kbps);
 }
 
 /* Shares follow weights, limits and members while playing. */
@@ -105,12 +95,6 @@ test_shares (void)
   run_free (b);
 }
 
-static gboolean
-has_warning (Run * r, gpointer data)
-{
-  return run_count (r, GST_MESSAGE_WARNING, TRUE, data) > 0;
-}
-
 /* More than there is for the least bitrates: kept, and said. */
 static void
 test_too_little (void)
@@ -120,7 +104,7 @@ test_too_little (void)
   run_play (a);
   run_play (b);
   assert_come_to (a, 900, b, 600);
-  g_assert_true (run_until (a, 5.0, has_warning, (gpointer) "min-bitrate of the group"));
+  g_assert_true (run_until (a, 5.0, run_has_warning, (gpointer) "min-bitrate of the group"));
   run_free (a);
   run_free (b);
 }
