@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,12 +63,9 @@ struct _MloLearner
   /* Before the thread begins and after it has ended the owner's, else the thread's. */
   MloOnline *online;
   MloKeep *keep;
-  char *folder;
-  double good_kbps;             /* kept; const */
-  MloLineage lineage;           /* as it was kept */
+  MloLineage lineage;           /* as it was kept; const */
   MloLineage now;
-  gboolean resumed;             /* the learner's state was: its counts go on */
-  MloOnlineNumbers resumed_at;
+  MloOnlineNumbers resumed_at;  /* counts that go on from the learner's state, where that was kept */
   guint64 ticks, saved_ticks;   /* of this stream; of those in the last saving */
   guint good_ticks;
   double mean_kbps;
@@ -116,7 +112,6 @@ publish (MloLearner * l)
 {
   Exchange *x = &l->exchange;
 
-  mlo_online_stats (l->online, &l->report.online);
   l->report.lineage = l->now;
   l->report.lost = g_atomic_int_get (&l->lost);
   x->slots[x->back] = l->report;
@@ -135,33 +130,14 @@ mlo_learner_poll (MloLearner * l, MloLearnerReport * report)
   return TRUE;
 }
 
-/* The same weights, laid out for the processor as those of a file are. */
-static MloBitratePredictor *
-pack_predictor (MloBitratePredictor * p)
-{
-  g_autoptr (MloTensorFile) f = p ? mlo_bitrate_predictor_to_tensors (p, "champion", NULL, NULL) : NULL;
-
-  mlo_bitrate_predictor_free (p);
-  return f ? mlo_bitrate_predictor_from_tensors ("champion", f, NULL) : NULL;
-}
-
-static MloQualityOptimizer *
-pack_optimizer (MloQualityOptimizer * q)
-{
-  g_autoptr (MloTensorFile) f = q ? mlo_quality_optimizer_to_tensors (q, "champion", NULL, NULL) : NULL;
-
-  mlo_quality_optimizer_free (q);
-  return f ? mlo_quality_optimizer_from_tensors ("champion", f, NULL) : NULL;
-}
-
-/* NULL where a number in them is not finite. */
+/* NULL where one of the networks does not learn. */
 static MloNetworks *
 champions (const MloLearner * l)
 {
   MloNetworks *n = g_new0 (MloNetworks, 1);
 
-  n->predictor = pack_predictor (mlo_online_copy_predictor (l->online));
-  n->optimizer = pack_optimizer (mlo_online_copy_optimizer (l->online));
+  n->predictor = mlo_online_copy_predictor (l->online);
+  n->optimizer = mlo_online_copy_optimizer (l->online);
   if (!n->predictor || !n->optimizer)
     g_clear_pointer (&n, mlo_networks_free);
   return n;
@@ -189,8 +165,8 @@ static void
 update_lineage (MloLearner * l)
 {
   const MloOnlineStats *s = &l->report.online;
+  const MloOnlineNumbers *from = &l->resumed_at;
   MloLineage *n = &l->now;
-  MloOnlineNumbers zero = { 0 }, *from = l->resumed ? &l->resumed_at : &zero;
 
   mlo_online_stats (l->online, &l->report.online);
   *n = l->lineage;
@@ -239,16 +215,16 @@ static void
 resume (MloLearner * l, const MloKept * kept, GPtrArray * notes)
 {
   g_autoptr (GError) error = NULL;
+  MloOnlineNumbers numbers;
 
   l->lineage = kept->lineage;
-  l->good_kbps = kept->lineage.good_kbps;
-  if (kept->learner) {
-    l->resumed = mlo_learner_state_read (l->online, kept->learner, &l->resumed_at, &error);
-    if (!l->resumed)
-      mlo_keep_refuse_learner (l->keep, error->message, notes);
+  if (kept->learner && mlo_learner_state_read (l->online, kept->learner, &numbers, &error)) {
+    l->resumed_at = numbers;
+    return;
   }
-  if (!l->resumed)
-    mlo_online_set_champions (l->online, kept->predictor, kept->optimizer);
+  if (kept->learner)
+    mlo_keep_refuse_learner (l->keep, error->message, notes);
+  mlo_online_set_champions (l->online, kept->predictor, kept->optimizer);
 }
 
 /* --- the thread --- */
@@ -362,18 +338,15 @@ mlo_learner_new (const MloLearnerConfig * config, GPtrArray * notes, GError ** e
   g_autofree char *folder = config->folder && *config->folder ? g_strdup (config->folder) : mlo_keep_default_folder ();
   MloOnlineOptions options = mlo_online_options_default;
   MloKeep *keep = mlo_keep_open (folder, config->key, error);
-  g_auto (MloKept) kept;
+  g_auto (MloKept) kept = { 0 };
   MloLearner *l;
 
-  if (!keep) {
-    memset (&kept, 0, sizeof kept);
+  if (!keep)
     return NULL;
-  }
   l = g_new0 (MloLearner, 1);
   g_mutex_init (&l->lock);
   g_cond_init (&l->wake);
   l->keep = keep;
-  l->folder = g_strdup (mlo_keep_folder (keep));
   l->share = CLAMP (config->cpu_percent, 0.1, 100.0) / 100.0;
   l->interval_us = options.interval_us = config->interval_us;
   l->save_us = config->save_us;
@@ -410,18 +383,17 @@ mlo_learner_free (MloLearner * l)
   mlo_networks_free (l->offer);
   g_cond_clear (&l->wake);
   g_mutex_clear (&l->lock);
-  g_free (l->folder);
   g_free (l);
 }
 
 double
 mlo_learner_good_kbps (const MloLearner * l)
 {
-  return l->good_kbps;
+  return l->lineage.good_kbps;
 }
 
 const char *
 mlo_learner_folder (const MloLearner * l)
 {
-  return l->folder;
+  return mlo_keep_folder (l->keep);
 }
