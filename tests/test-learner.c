@@ -471,6 +471,28 @@ test_long_key (Fixture * f, gconstpointer data)
   g_assert_error (error, MLO_ERROR, MLO_ERROR_ARGUMENT);
 }
 
+/* Networks from PyTorch are of this form: whoever wants them to learn is told that they do not. */
+static void
+test_window_form (Fixture * f, gconstpointer data)
+{
+  MloPredictorConfig config = *mlo_bitrate_predictor_config (f->predictor);
+  g_autofree char *path = g_build_filename (f->folder, "default", MLO_PREDICTOR_FILE, NULL);
+  g_autoptr (GPtrArray) notes = NULL;
+  MloLearner *l;
+
+  config.form = MLO_FORM_WINDOW;
+  mlo_bitrate_predictor_free (f->predictor);
+  f->predictor = mlo_bitrate_predictor_new (&config, &f->random);
+  f->config.predictor = f->predictor;
+  l = begin (f, &notes);
+  g_assert_cmpuint (notes->len, ==, 1);
+  g_assert_nonnull (strstr (notes->pdata[0], "window form"));
+  feed (f, l, 200);
+  g_assert_null (mlo_learner_take (l));
+  mlo_learner_free (l);
+  g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+}
+
 #define ADD(name, func) g_test_add ("/learner/" name, Fixture, NULL, set_up, func, tear_down)
 
 int
@@ -489,5 +511,6 @@ main (int argc, char **argv)
   ADD ("strange-state", test_strange_state);
   ADD ("champions-alone", test_champions_alone);
   ADD ("long-key", test_long_key);
+  ADD ("window-form", test_window_form);
   return g_test_run ();
 }

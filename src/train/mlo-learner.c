@@ -353,6 +353,10 @@ mlo_learner_new (const MloLearnerConfig * config, GPtrArray * notes, GError ** e
   l->exchange.front = 1;
   l->exchange.middle = 2;
   l->online = mlo_online_new (config->predictor, config->optimizer, config->reserve, &options, config->seed);
+  if (mlo_bitrate_predictor_config (config->predictor)->form != MLO_FORM_STREAM)
+    g_ptr_array_add (notes,
+        g_strdup ("the bitrate predictor is of the window form, which cannot learn while streaming: "
+            "nothing is learned or kept"));
   if (mlo_keep_obstacle (keep))
     g_ptr_array_add (notes, g_strdup (mlo_keep_obstacle (keep)));
   mlo_keep_load (keep, config->predictor, config->optimizer, &kept, notes);

@@ -57,7 +57,8 @@ typedef struct
  * @notes: (element-type utf8): lines for people are appended: what is there and not used, why nothing is saved
  *
  * Reads what is kept and starts the thread. NULL with MLO_ERROR_ARGUMENT where the key is too long. Where nothing can
- * be kept it learns all the same.
+ * be kept it learns all the same; with a predictor of the window form it neither offers nor keeps anything, and says
+ * so.
  */
 MloLearner *mlo_learner_new (const MloLearnerConfig * config, GPtrArray * notes, GError ** error);
 /* Ends the thread within a slice of work, saves, and waits for both. Nothing may be in the other calls. */
