@@ -11,6 +11,9 @@ G_BEGIN_DECLS
  * step of the bitrate's gain (a size or a frame rate that is left cannot be had back for many seconds), only where
  * the mask allows it, and only on a path that has been calm for ten seconds and is quiet now: no loss, next to no
  * queue, and none that grows. Plain struct for the control thread; nothing allocated.
+ *
+ * Neither the element nor `run` uses it: it is tried out in tests/bench-online alone, where what it lets the optimizer
+ * learn has not yet been worth what its actions cost.
  */
 typedef struct
 {

@@ -352,7 +352,7 @@ mlo_learner_new (const MloLearnerConfig * config, GPtrArray * notes, GError ** e
   l->save_us = config->save_us;
   l->exchange.front = 1;
   l->exchange.middle = 2;
-  l->online = mlo_online_new (config->predictor, config->optimizer, config->reserve, &options, config->seed);
+  l->online = mlo_online_new (config->predictor, config->optimizer, NULL, &options, config->seed);
   if (mlo_bitrate_predictor_config (config->predictor)->form != MLO_FORM_STREAM)
     g_ptr_array_add (notes,
         g_strdup ("the bitrate predictor is of the window form, which cannot learn while streaming: "

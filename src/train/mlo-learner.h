@@ -9,7 +9,8 @@ G_BEGIN_DECLS
 
 /**
  * MloLearner: online learning on a thread of its own, of the lowest priority there is, within a share of a core, kept
- * in a folder (mlo-keep.h) each minute and at the end. Between it and the thread that decides nothing waits: ticks go
+ * in a folder (mlo-keep.h) each minute and at the end. It learns from the stream alone, without a reserve, and from
+ * actions that the networks took (mlo-online.h says what that means for the optimizer). Between it and the thread that decides nothing waits: ticks go
  * in through a ring, champions and counts come out by exchange.
  */
 typedef struct _MloLearner MloLearner;
@@ -18,7 +19,6 @@ typedef struct
 {
   const MloBitratePredictor *predictor; /* that the user gave; copied */
   const MloQualityOptimizer *optimizer; /* likewise */
-  GPtrArray *reserve;           /* as in mlo_online_new() */
   const char *folder;           /* NULL or "": mlo_keep_default_folder() */
   const char *key;              /* as in mlo_keep_open() */
   double cpu_percent;           /* of a core, at most; measured by the thread's own clock */

@@ -16,6 +16,10 @@ G_BEGIN_DECLS
  * the other's by the action that was taken, mostly by exploration, and what was earned over the next second of ticks
  * is what counts (no value of a network is asked: they are what is in question). A challenger becomes champion when on
  * enough such ticks of the hold-out its actions have surely earned more than the champion's.
+ *
+ * The element and `run` run it, but do not explore (MloExplorer is tests/bench-online's alone), so nearly every action
+ * is the champion's own and there is nothing to judge by. Ten minutes of any link in that benchmark, with exploration or
+ * without, have too few such ticks: no challenger became champion there.
  */
 typedef struct _MloOnlineOptimizer MloOnlineOptimizer;
 

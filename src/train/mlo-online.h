@@ -14,10 +14,15 @@ G_BEGIN_DECLS
  * MloOnline: goes on learning both networks from the stream that they control.
  *
  * Three copies of each network: the shipped one, which never changes; the champion, which is in control; the
- * challenger, which learns. The challenger becomes champion only when it is better than champion and shipped network
- * by a margin on a rolling hold-out (every fourth ten seconds of the last ten minutes, never learned from); the
+ * challenger, which learns. The predictor's challenger becomes champion only when it is better than champion and shipped
+ * network by a margin on a rolling hold-out (every fourth ten seconds of the last ten minutes, never learned from); the
  * champion gives way to the shipped network when it is the worse of the two there, or within seconds where it is much
- * worse on what comes in: the path may have become another one.
+ * worse on what comes in: the path may have become another one. The optimizer's are told apart by what the actions in
+ * which they differ have earned on the hold-out (mlo-online-optimizer.h).
+ *
+ * In use: the element and `run` learn both (mlo-learner.h), without a reserve and without MloExplorer. What the reserve
+ * and chance's actions would bring is only in tests/bench-online. Without them the predictor gets better; the optimizer
+ * is trained in every fourth slice, but stays as shipped: what its challenger would do otherwise is hardly ever done.
  *
  * No clock, no I/O, no thread, no lock: one thread at a time, the learner's. The control thread fills an
  * MloOnlineTick a tick, which is plain data made to be copied through a ring, and takes over champions that the
