@@ -448,6 +448,22 @@ test_stale (void)
   g_assert_false (json_object_get_boolean_member (stream (h, "a", parser), "online"));
 }
 
+/* A controller that goes on measuring has not decided anew. */
+static void
+test_stale_decision (void)
+{
+  g_autoptr (House) h = house_new ();
+  g_autoptr (Guest) g = guest_new (h, FALSE);
+  g_autoptr (JsonParser) parser = json_parser_new ();
+
+  tell (h, g, "{\"stream\":\"a\"," DECISION ("4000", "backoff", "a queue") "}");
+  ticks (h, 8);
+  tell (h, g, "{\"stream\":\"a\",\"fps\":60}");
+  g_assert_cmpfloat (value (h, "a", "fps"), ==, 60);
+  g_assert_true (json_object_get_boolean_member (stream (h, "a", parser), "controlled"));
+  g_assert_false (json_object_has_member (stream (h, "a", parser), "state"));
+}
+
 static JsonArray *
 live (House * h, guint64 * serial, JsonParser * parser)
 {
@@ -556,6 +572,7 @@ main (int argc, char **argv)
   g_test_add_func ("/hub/long", test_long);
   g_test_add_func ("/hub/many-streams", test_many_streams);
   g_test_add_func ("/hub/stale", test_stale);
+  g_test_add_func ("/hub/stale-decision", test_stale_decision);
   g_test_add_func ("/hub/live", test_live);
   g_test_add_func ("/hub/decisions", test_decisions);
   g_test_add_func ("/hub/history", test_history);

@@ -44,8 +44,9 @@ typedef struct
   GHashTable *offered;          /* (element-type MloHubPeer) were sent its metrics while nobody controlled it */
   gint64 first_us, last_us;     /* first and last message */
   gint64 controller_us;         /* the controller's last message, 0: never had one */
+  gint64 decided_us;            /* its last recommendation, 0: never */
   MloHubValue values[MLO_N_FIELDS];
-  MloRecommendation last;       /* valid where controller_us > 0 */
+  MloRecommendation last;       /* valid where decided_us > 0 */
   MloHubDecision decisions[MLO_HUB_MAX_DECISIONS];
   guint n_decisions;            /* ever; the newest is (n - 1) % MAX */
   MloMessageLimits asked, in_force;
@@ -76,6 +77,8 @@ void mlo_hub_stream_measure (MloHubStream * s, const MloSample * sample, gboolea
 void mlo_hub_stream_decide (MloHubStream * s, const MloMessage * m, guint64 * serial, gint64 now_us);
 void mlo_hub_stream_tick (MloHubStream * s, gint64 now_us, gint64 real_us);
 gboolean mlo_hub_stream_online (const MloHubStream * s, gint64 now_us);
+/* Whether a value of @time_us (0: never had one) is still to be shown. */
+gboolean mlo_hub_fresh (gint64 time_us, gint64 now_us);
 /* NULL: none of that name. */
 MloHubStream *mlo_hub_find (const MloHub * hub, const char *name);
 

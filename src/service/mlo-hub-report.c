@@ -68,18 +68,6 @@ append_bool_member (GString * text, const char *name, gboolean value)
   g_string_append (text, value ? "true" : "false");
 }
 
-static gboolean
-value_fresh (const MloHubValue * v, gint64 now_us)
-{
-  return v->time_us > 0 && now_us - v->time_us < MLO_HUB_FRESH_US;
-}
-
-static gboolean
-decision_fresh (const MloHubStream * s, gint64 now_us)
-{
-  return s->n_recommendations > 0 && now_us - s->controller_us < MLO_HUB_FRESH_US;
-}
-
 static void
 append_limits (GString * text, const char *name, const MloMessageLimits * limits)
 {
@@ -135,7 +123,7 @@ append_values (GString * text, const MloHubStream * s, gint64 now_us)
   append_name (text, "values");
   g_string_append_c (text, '{');
   for (int f = 0; f < MLO_N_FIELDS; f++) {
-    if (value_fresh (&s->values[f], now_us))
+    if (mlo_hub_fresh (s->values[f].time_us, now_us))
       append_number_member (text, mlo_field_info (f)->name, s->values[f].value);
   }
   g_string_append_c (text, '}');
@@ -151,7 +139,7 @@ append_stream (GString * text, const MloHub * hub, const MloHubStream * s, gint6
   append_bool_member (text, "controlled", s->controller != NULL);
   append_integer_member (text, "since_ms", (s->first_us + hub->real_offset_us) / 1000);
   append_values (text, s, now_us);
-  if (decision_fresh (s, now_us)) {
+  if (mlo_hub_fresh (s->decided_us, now_us)) {
     append_text_member (text, "state", mlo_guard_state_name (s->last.state));
     append_text_member (text, "limiter", mlo_limiter_name (s->last.limiter));
     append_text_member (text, "reason", s->last.reason);
@@ -304,7 +292,7 @@ append_field (GString * text, const MloHub * hub, MloField field, gint64 now_us)
   for (guint i = 0; i < hub->streams->len; i++) {
     const MloHubStream *s = g_ptr_array_index (hub->streams, i);
 
-    if (!value_fresh (&s->values[field], now_us))
+    if (!mlo_hub_fresh (s->values[field].time_us, now_us))
       continue;
     if (!any)
       append_head (text, metric, "gauge", help);
@@ -333,7 +321,7 @@ series_value (Series series, const MloHubStream * s, gint64 now_us)
     case SERIES_CONTROLLED:
       return s->controller != NULL;
     case SERIES_STATE:
-      return decision_fresh (s, now_us) ? (double) s->last.state : -1.0;
+      return mlo_hub_fresh (s->decided_us, now_us) ? (double) s->last.state : -1.0;
     case SERIES_MESSAGES:
       return (double) s->n_messages;
     case SERIES_RECOMMENDATIONS:

@@ -59,10 +59,10 @@ mlo_hub_stream_online (const MloHubStream * s, gint64 now_us)
   return now_us - s->last_us < MLO_HUB_SILENT_US;
 }
 
-static gboolean
-fresh (const MloHubValue * v, gint64 now_us)
+gboolean
+mlo_hub_fresh (gint64 time_us, gint64 now_us)
 {
-  return v->time_us > 0 && now_us - v->time_us < MLO_HUB_FRESH_US;
+  return time_us > 0 && now_us - time_us < MLO_HUB_FRESH_US;
 }
 
 static void
@@ -70,7 +70,7 @@ take_value (MloHubStream * s, MloField field, double value, gboolean primary, gi
 {
   MloHubValue *v = &s->values[field];
 
-  if (!primary && v->primary && fresh (v, now_us))
+  if (!primary && v->primary && mlo_hub_fresh (v->time_us, now_us))
     return;
   v->value = value;
   v->time_us = now_us;
@@ -121,7 +121,7 @@ mlo_hub_stream_decide (MloHubStream * s, const MloMessage * m, guint64 * serial,
   }
   mlo_hub_stream_measure (s, &sample, TRUE, now_us);
   mlo_history_join_add (&s->join, MLO_HISTORY_STATE, r->state);
-  s->controller_us = now_us;
+  s->controller_us = s->decided_us = now_us;
   s->n_recommendations++;
   if (m->limits.max_bitrate_kbps >= 0.0 || m->limits.min_bitrate_kbps >= 0.0 || m->limits.mode >= 0) {
     s->in_force = m->limits;
@@ -149,11 +149,10 @@ mlo_hub_stream_tick (MloHubStream * s, gint64 now_us, gint64 real_us)
     const MloHubValue *v = column_field[c] >= 0 ? &s->values[column_field[c]] : NULL;
 
     /* Between two messages that are further apart than ticks the last one holds. */
-    if (v && isnan (s->newest.value[c]) && fresh (v, now_us))
+    if (v && isnan (s->newest.value[c]) && mlo_hub_fresh (v->time_us, now_us))
       s->newest.value[c] = (float) v->value;
   }
-  if (s->controller_us > 0 && now_us - s->controller_us < MLO_HUB_FRESH_US
-      && isnan (s->newest.value[MLO_HISTORY_STATE]))
+  if (mlo_hub_fresh (s->decided_us, now_us) && isnan (s->newest.value[MLO_HISTORY_STATE]))
     s->newest.value[MLO_HISTORY_STATE] = (float) s->last.state;
   mlo_history_add (s->history, &s->newest);
 }
