@@ -396,17 +396,11 @@ mlo_hub_set_limits (MloHub * hub, const char *stream, const MloMessageLimits * l
 
 /* ---- frames ---- */
 
-static void
-keep_message (const MloMessage * m, gpointer user_data)
-{
-  *(MloMessage *) user_data = *m;
-}
-
 static gboolean
 take_object (Arrival * a, GError ** error)
 {
   MloMessage m;
-  int n = mlo_message_parse (a->text, a->length, keep_message, &m, error);
+  int n = mlo_message_parse (a->text, a->length, mlo_message_keep, &m, error);
 
   if (n < 0)
     return FALSE;

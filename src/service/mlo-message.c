@@ -233,6 +233,26 @@ read_recommendation (MloMessage * m, JsonObject * object)
     read_limits (m, limits);
 }
 
+gboolean
+mlo_message_check_stream (const char *name, GError ** error)
+{
+  if (strlen (name) >= MLO_STREAM_NAME_SIZE) {
+    g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "longer than %d bytes", MLO_STREAM_NAME_SIZE - 1);
+    return FALSE;
+  }
+  if (!g_utf8_validate (name, -1, NULL)) {
+    g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "not UTF-8");
+    return FALSE;
+  }
+  for (const char *c = name; *c; c = g_utf8_next_char (c)) {
+    if (g_unichar_iscntrl (g_utf8_get_char (c))) {
+      g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "a control character");
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
 /* Whom it is about must be right: a faulty name makes the text a faulty one. */
 static gboolean
 read_stream (MloMessage * m, JsonObject * object, guint index, GError ** error)
@@ -257,20 +277,9 @@ read_stream (MloMessage * m, JsonObject * object, guint index, GError ** error)
     g_set_error (error, MLO_ERROR, MLO_ERROR_TYPE, "message %u: field stream: neither a string nor an integer", index);
     return FALSE;
   }
-  if (strlen (text) >= sizeof m->stream) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "message %u: field stream: longer than %d bytes", index,
-        MLO_STREAM_NAME_SIZE - 1);
+  if (!mlo_message_check_stream (text, error)) {
+    g_prefix_error (error, "message %u: field stream: ", index);
     return FALSE;
-  }
-  if (!g_utf8_validate (text, -1, NULL)) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "message %u: field stream: not UTF-8", index);
-    return FALSE;
-  }
-  for (const char *c = text; *c; c = g_utf8_next_char (c)) {
-    if (g_unichar_iscntrl (g_utf8_get_char (c))) {
-      g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "message %u: field stream: a control character", index);
-      return FALSE;
-    }
   }
   g_strlcpy (m->stream, text, sizeof m->stream);
   return TRUE;
@@ -384,6 +393,12 @@ bound (const char **text, gsize * length, GError ** error)
     return FALSE;
   }
   return TRUE;
+}
+
+void
+mlo_message_keep (const MloMessage * message, gpointer user_data)
+{
+  *(MloMessage *) user_data = *message;
 }
 
 int

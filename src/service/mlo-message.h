@@ -81,6 +81,15 @@ typedef void (*MloMessageFunc) (const MloMessage * message, gpointer user_data);
  */
 int mlo_message_parse (const char *text, gsize length, MloMessageFunc func, gpointer user_data, GError ** error);
 
+/* A MloMessageFunc for a text that is to be one message: copies it to @user_data, a MloMessage. */
+void mlo_message_keep (const MloMessage * message, gpointer user_data);
+
+/**
+ * mlo_message_check_stream:
+ * Returns: FALSE with MLO_ERROR_* where @name is none that a stream may have (too long, not UTF-8, control characters).
+ */
+gboolean mlo_message_check_stream (const char *name, GError ** error);
+
 /* All of these return one JSON text without line breaks, (transfer full). @stream: "" leaves it out. */
 
 /* @before: the decision that was in force, for "quality_action": what differs becomes target_*, and the action is the

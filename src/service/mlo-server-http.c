@@ -217,12 +217,6 @@ on_prometheus (SoupServer * soup, SoupServerMessage * message, const char *path,
 /* ---- /api/streams ---- */
 
 static void
-keep_message (const MloMessage * m, gpointer user_data)
-{
-  *(MloMessage *) user_data = *m;
-}
-
-static void
 post_limits (MloServer * server, SoupServerMessage * message, const char *name)
 {
   g_autoptr (GBytes) body = soup_message_body_flatten (soup_server_message_get_request_body (message));
@@ -236,7 +230,7 @@ post_limits (MloServer * server, SoupServerMessage * message, const char *name)
     answer_error (message, SOUP_STATUS_FORBIDDEN, "limits: the server was started without a token");
     return;
   }
-  n = mlo_message_parse (text ? text : "", length, keep_message, &m, &error);
+  n = mlo_message_parse (text ? text : "", length, mlo_message_keep, &m, &error);
   if (n < 0)
     answer_error (message, SOUP_STATUS_BAD_REQUEST, error->message);
   else if (n != 1 || m.type != MLO_MESSAGE_LIMITS)

@@ -78,12 +78,6 @@ on_metrics_message (MloServerPeer * peer, const char *text, gsize length, gpoint
     mlo_server_peer_complain (peer, error->message);
 }
 
-static void
-keep_message (const MloMessage * m, gpointer user_data)
-{
-  *(MloMessage *) user_data = *m;
-}
-
 /* A page asks for limits, and is told whether they went on their way. */
 static void
 on_page_message (MloServerPeer * peer, const char *text, gsize length, gpointer user_data)
@@ -91,7 +85,7 @@ on_page_message (MloServerPeer * peer, const char *text, gsize length, gpointer 
   MloServerGuest *guest = user_data;
   g_autoptr (GError) error = NULL;
   MloMessage m;
-  int n = mlo_message_parse (text, length, keep_message, &m, &error);
+  int n = mlo_message_parse (text, length, mlo_message_keep, &m, &error);
 
   if (n == 1 && m.type == MLO_MESSAGE_LIMITS && guest->may_limit && m.rejected == 0
       && mlo_hub_set_limits (guest->server->hub, m.stream, &m.limits, g_get_monotonic_time (), &error))
@@ -149,13 +143,7 @@ query_stream (SoupServerMessage * message)
   g_autoptr (GHashTable) form = query ? soup_form_decode (query) : NULL;
   const char *name = form ? g_hash_table_lookup (form, "stream") : NULL;
 
-  if (!name || strlen (name) >= MLO_STREAM_NAME_SIZE || !g_utf8_validate (name, -1, NULL))
-    return NULL;
-  for (const char *c = name; *c; c = g_utf8_next_char (c)) {
-    if (g_unichar_iscntrl (g_utf8_get_char (c)))
-      return NULL;
-  }
-  return g_strdup (name);
+  return name && mlo_message_check_stream (name, NULL) ? g_strdup (name) : NULL;
 }
 
 static void
