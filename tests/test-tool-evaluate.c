@@ -240,6 +240,7 @@ test_bad_usage (Fixture * f, gconstpointer data)
     {"--seeds \"\"", "--seeds", 2},
     {"-c gcc,nobody", "nobody", 2},
     {"--against a --check", "--against", 2},
+    {"--json --check", "--json", 2},
     {"-m a -m b --against c", "--against", 2},
     {"-m " TEST_SOURCE "/models --against /nonexistent", "/nonexistent", 1},
     {"-c gcc,gcc", "twice", 2},

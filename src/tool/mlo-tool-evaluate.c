@@ -157,6 +157,8 @@ run (int argc, char **argv)
     return mlo_tool_fail (MLO_EXIT_USAGE, "%s", error->message);
   if (against && (files || report || check || (folders && g_strv_length (folders) > 1)))
     return mlo_tool_fail (MLO_EXIT_USAGE, "--against goes with one -m, and not with --model, --report and --check");
+  if (json && check)
+    return mlo_tool_fail (MLO_EXIT_USAGE, "--json and --check do not go together");
   if (against && !names)
     c.contenders = mlo_contenders_parse ("ours", NULL);
   generated = !traces || strcmp (traces, "generated") == 0;
