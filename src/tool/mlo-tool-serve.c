@@ -241,7 +241,7 @@ run (int argc, char **argv)
     {"tls-key", 0, 0, G_OPTION_ARG_FILENAME, &o.key, "Its key (PEM)", "FILE"},
     {"allow-origin", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.origins,
         "Another site whose pages may connect, as https://example.org (may be given again)", "ORIGIN"},
-    {"max-rate", 0, 0, G_OPTION_ARG_INT, &o.max_rate, "Messages a second taken from one connection (200)", "NUMBER"},
+    {"max-rate", 0, 0, G_OPTION_ARG_INT, &o.max_rate, "Frames a second taken from one connection (200)", "NUMBER"},
     {"replay", 0, 0, G_OPTION_ARG_FILENAME, &o.replay, "Play logged metrics as streams, over and over", "FILE"},
     {"speed", 0, 0, G_OPTION_ARG_DOUBLE, &o.speed, "Seconds of the log in a second (1)", "FACTOR"},
     {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o.verbose, "Say who comes and goes", NULL},
