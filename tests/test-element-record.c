@@ -6,6 +6,7 @@
 #include <glib/gstdio.h>
 
 #include "element-helpers.h"
+#include "folder-helpers.h"
 #include "mlo-dataset.h"
 #include "mlo-recorder.h"
 
@@ -27,15 +28,7 @@ set_up (Fixture * f, gconstpointer data)
 static void
 tear_down (Fixture * f, gconstpointer data)
 {
-  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
-  const char *name;
-
-  while ((name = g_dir_read_name (dir))) {
-    g_autofree char *path = g_build_filename (f->folder, name, NULL);
-
-    g_unlink (path);
-  }
-  g_assert_cmpint (g_rmdir (f->folder), ==, 0);
+  remove_tree (f->folder);
   g_free (f->path);
   g_free (f->folder);
 }
