@@ -137,7 +137,6 @@ gst_mlo_actuator_traits (const GstMloActuator * a, const GstMloPath * path, cons
   traits->can_bitrate = a->element != NULL;
   traits->can_resolution = can_scale (format) && !path->fixed_size && !a->size_refused;
   traits->can_framerate = TRUE;
-  traits->can_preset = FALSE;
   traits->deaf = a->deaf;
   if (a->element) {
     const GstMloEncoderInfo *info = a->encoder.info;

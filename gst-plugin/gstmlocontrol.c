@@ -258,7 +258,7 @@ act (GstMloControl * c, const MloDecision * decision)
   GstMloRefused refused;
 
   d.changed = differs (&d, &before);
-  if (d.changed && c->funcs->decide (c->user_data, &d, &before, control) && control) {
+  if (d.changed && c->funcs->decide (c->user_data, &d, &before) && control) {
     settle (c, &d);
     c->altered = TRUE;
   }

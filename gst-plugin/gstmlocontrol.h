@@ -64,10 +64,10 @@ typedef struct
 {
   /* Copies the settings; returns their serial, which changes with them. */
   guint (*get_settings) (gpointer user_data, GstMloSettings * settings);
-  /* A decision that differs from what is set (@before) is about to be applied (@applied: mode is
-   * control). May alter bitrate, size and frame rate; TRUE when it did. */
-  gboolean (*decide) (gpointer user_data, MloDecision * decision, const MloDecision * before, gboolean applied);
-  /* It was applied, or would have been. */
+  /* A decision that differs from what is set (@before) is about to be applied, or would be. May alter bitrate, size
+   * and frame rate; TRUE when it did. */
+  gboolean (*decide) (gpointer user_data, MloDecision * decision, const MloDecision * before);
+  /* It was applied (@applied: mode is control), or would have been. */
   void (*decided) (gpointer user_data, const MloDecision * decision, const MloDecision * before, gboolean applied);
   /* After each decision, changed or not: with the one that was in force before it, what it rests on, and what is to
    * be kept to. Must not block. */

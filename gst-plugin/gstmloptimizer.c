@@ -232,7 +232,7 @@ sink_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
     gboolean in_time = gst_mlo_actuator_gate (&self->actuator, GST_BUFFER_PTS (buffer), self->half_frame);
 
-    return gst_mlo_telemetry_frame (self->telemetry, buffer, in_time, TRUE) ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
+    return gst_mlo_telemetry_frame (self->telemetry, buffer, in_time) ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
   }
   event = GST_PAD_PROBE_INFO_EVENT (info);
   /* A new size or an encoder that renegotiates is settled in here: sources with free caps would take
@@ -359,7 +359,7 @@ first_answer (GSignalInvocationHint * hint, GValue * result, const GValue * answ
 }
 
 static gboolean
-decide (gpointer data, MloDecision * d, const MloDecision * before, gboolean applied)
+decide (gpointer data, MloDecision * d, const MloDecision * before)
 {
   GstMlOptimizer *self = data;
   g_autoptr (GstStructure) proposal = NULL;

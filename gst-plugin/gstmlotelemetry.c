@@ -227,7 +227,7 @@ pick_luma (const GstVideoInfo * info, GstBuffer * buffer, MloLumaGrid * grid)
 }
 
 gboolean
-gst_mlo_telemetry_frame (GstMloTelemetry * t, GstBuffer * buffer, gboolean in_time, gboolean windowed)
+gst_mlo_telemetry_frame (GstMloTelemetry * t, GstBuffer * buffer, gboolean in_time)
 {
   gint64 now_us = g_get_monotonic_time ();
   LumaState luma;
@@ -239,7 +239,7 @@ gst_mlo_telemetry_frame (GstMloTelemetry * t, GstBuffer * buffer, gboolean in_ti
     t->counts.first_frame_us = now_us;
   if (!in_time) {
     t->counts.dropped_rate++;
-  } else if (windowed && !mlo_window_admit (&t->window, now_us)) {
+  } else if (!mlo_window_admit (&t->window, now_us)) {
     t->counts.dropped_window++;
     admit = FALSE;
   } else {
@@ -292,6 +292,20 @@ push (GstMloTelemetry * t, GstMloRecordKind kind, gint64 now_us, const MloPacket
   t->count++;
 }
 
+void
+gst_mlo_telemetry_wake (GstMloTelemetry * t)
+{
+  GSource *wake;
+
+  g_mutex_lock (&t->lock);
+  wake = t->wake ? g_source_ref (t->wake) : NULL;
+  g_mutex_unlock (&t->lock);
+  if (wake) {
+    g_source_set_ready_time (wake, 0);
+    g_source_unref (wake);
+  }
+}
+
 /* One packet of the event; FALSE where it makes no sense. */
 static gboolean
 parse_packet (const GstStructure * s, gint64 offset_us, MloPacket * p)
@@ -321,7 +335,6 @@ packets_event (GstMloTelemetry * t, const GstStructure * event)
   const GValue *value = gst_structure_get_value (event, "packets");
   gint64 now_us = g_get_monotonic_time ();
   MloPacket packets[EVENT_PACKETS];
-  GSource *wake;
   gint64 offset_us;
   guint total, n = 0;
 
@@ -358,27 +371,8 @@ packets_event (GstMloTelemetry * t, const GstStructure * event)
 
   g_mutex_lock (&t->lock);
   t->counts.reports++;
-  t->counts.last_report_us = now_us;
-  wake = t->wake ? g_source_ref (t->wake) : NULL;
   g_mutex_unlock (&t->lock);
-  if (wake) {
-    g_source_set_ready_time (wake, 0);
-    g_source_unref (wake);
-  }
-}
-
-void
-gst_mlo_telemetry_wake (GstMloTelemetry * t)
-{
-  GSource *wake;
-
-  g_mutex_lock (&t->lock);
-  wake = t->wake ? g_source_ref (t->wake) : NULL;
-  g_mutex_unlock (&t->lock);
-  if (wake) {
-    g_source_set_ready_time (wake, 0);
-    g_source_unref (wake);
-  }
+  gst_mlo_telemetry_wake (t);
 }
 
 gboolean

@@ -56,7 +56,7 @@ typedef struct
   guint64 reports, packets, packets_lost, packets_missed;       /* feedback; missed: the ring was full */
   guint64 metrics;              /* messages with measurements, of the application or the server */
   guint64 metrics_rejected;     /* fields in them of a wrong type or absurd value */
-  gint64 first_frame_us, first_encoded_us, last_report_us;
+  gint64 first_frame_us, first_encoded_us;
 } GstMloCounts;
 
 /**
@@ -83,7 +83,7 @@ void gst_mlo_telemetry_set_input (GstMloTelemetry * t, GstCaps * caps);
 void gst_mlo_telemetry_set_output (GstMloTelemetry * t, GstCaps * caps);
 /* A frame arrived; takes luma samples when the control thread wants some. @in_time: FALSE when the
  * frame rate leaves it out. Returns whether the frame goes on (the window may refuse it). */
-gboolean gst_mlo_telemetry_frame (GstMloTelemetry * t, GstBuffer * buffer, gboolean in_time, gboolean windowed);
+gboolean gst_mlo_telemetry_frame (GstMloTelemetry * t, GstBuffer * buffer, gboolean in_time);
 void gst_mlo_telemetry_flush (GstMloTelemetry * t);
 
 /* A pad's probes: feedback and QoS events that come up, and what the encoder takes in and puts out. */

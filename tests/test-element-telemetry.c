@@ -137,7 +137,7 @@ G_GNUC_END_IGNORE_DEPRECATIONS;
 static gboolean
 feed (GstMloTelemetry * t, GstBuffer * buffer)
 {
-  return gst_mlo_telemetry_frame (t, buffer, TRUE, TRUE);
+  return gst_mlo_telemetry_frame (t, buffer, TRUE);
 }
 
 /* Complexity from each format that is mapped, invalid for the others. */
@@ -245,7 +245,9 @@ test_encoder_window (void)
   gst_mlo_telemetry_set_window (t, 20000, 0);
   g_assert_false (feed (t, b));
   /* Without a window nothing is refused. */
-  g_assert_true (gst_mlo_telemetry_frame (t, b, TRUE, FALSE));
+  gst_mlo_telemetry_set_window (t, G_MAXUINT64, 0);
+  g_assert_true (feed (t, b));
+  gst_mlo_telemetry_set_window (t, 20000, 0);
   push_report (t, 1, (guint64) g_get_monotonic_time () * 1000 + GST_SECOND);
   g_assert_cmpuint (gst_mlo_telemetry_in_flight (t), <, 20000);
   g_assert_true (feed (t, b));

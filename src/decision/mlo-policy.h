@@ -37,7 +37,7 @@ typedef struct
  */
 typedef struct
 {
-  gboolean can_bitrate, can_resolution, can_framerate, can_preset;
+  gboolean can_bitrate, can_resolution, can_framerate;
   gboolean deaf;                /* measured: does not follow its bitrate property */
   gboolean keyframe_on_bitrate; /* answers each change with a key frame: wide dead band */
   double dead_band;             /* relative change below which the bitrate stays, e.g. 0.03 */
