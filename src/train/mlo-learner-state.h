@@ -14,8 +14,8 @@ G_BEGIN_DECLS
 /* (transfer full) */
 MloTensorFile *mlo_learner_state_write (const MloOnline * o);
 
-/* FALSE, and nothing has changed, with MLO_ERROR_MISSING, _SHAPE, _TYPE or _RANGE naming what does not fit.
- * @numbers: (out): what was read. */
+/* FALSE, and nothing has changed, with MLO_ERROR_MISSING, _RANGE, _SHAPE or _NOT_FINITE naming what does not fit.
+ * @numbers: (out): what was read, where all of it was. */
 gboolean mlo_learner_state_read (MloOnline * o, const MloTensorFile * f, MloOnlineNumbers * numbers, GError ** error);
 
 G_END_DECLS
