@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mlo-server-peer.h"
 
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <json-glib/json-glib.h>
 
 #include "mlo-message.h"
+#include "mlo-ws-socket.h"
 
 /* Who goes on sending this much faster than allowed is cut off. */
 #define FLOOD_FACTOR 20
@@ -148,18 +146,6 @@ mlo_server_peer_complain (MloServerPeer * peer, const char *what)
 
 /* ---- in ---- */
 
-/* All bytes that ever came, by the kernel's count; 0: it does not say. */
-static guint64
-bytes_received (const MloServerPeer * peer)
-{
-  struct tcp_info info = { 0 };
-  socklen_t size = sizeof info;
-
-  if (!peer->socket || getsockopt (g_socket_get_fd (peer->socket), IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
-    return 0;
-  return info.tcpi_bytes_received;
-}
-
 static void
 on_message (SoupWebsocketConnection * connection, gint type, GBytes * bytes, gpointer user_data)
 {
@@ -172,7 +158,7 @@ on_message (SoupWebsocketConnection * connection, gint type, GBytes * bytes, gpo
   if (soup_websocket_connection_get_state (connection) != SOUP_WEBSOCKET_STATE_OPEN)
     return;
   peer->heard_us = peer->bucket_us = now_us;
-  peer->message_bytes = bytes_received (peer);
+  peer->message_bytes = mlo_ws_socket_received (peer->socket);
   if (!bucket_take (&peer->flood, seconds)) {
     peer->counters->over_rate++;
     mlo_server_peer_close (peer, SOUP_WEBSOCKET_CLOSE_POLICY_VIOLATION, "too many messages");
@@ -223,7 +209,7 @@ mlo_server_peer_new (SoupWebsocketConnection * connection, GSocket * socket, con
 
   peer->connection = g_object_ref (connection);
   peer->socket = socket ? g_object_ref (socket) : NULL;
-  peer->message_bytes = bytes_received (peer);
+  peer->message_bytes = mlo_ws_socket_received (peer->socket);
   peer->name = g_strdup (name);
   peer->counters = counters;
   peer->message = message;
@@ -271,7 +257,7 @@ mlo_server_peer_close (MloServerPeer * peer, gushort code, const char *why)
 void
 mlo_server_peer_check (MloServerPeer * peer, gint64 now_us)
 {
-  if (bytes_received (peer) > peer->message_bytes + MLO_SERVER_PEER_MAX_UNFINISHED) {
+  if (mlo_ws_socket_received (peer->socket) > peer->message_bytes + MLO_SERVER_PEER_MAX_UNFINISHED) {
     peer->why = "a message without an end";
     /* At once: a close in good order would read on. */
     g_socket_shutdown (peer->socket, TRUE, TRUE, NULL);

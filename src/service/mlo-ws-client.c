@@ -3,17 +3,15 @@
 
 #include <string.h>
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <libsoup/soup.h>
-/* Not netinet/tcp.h: glibc's tcp_info ends before the count of bytes. */
-#include <linux/tcp.h>
 
 #include "mlo-error.h"
 #include "mlo-message.h"
 #include "mlo-random.h"
 #include "mlo-timer.h"
+#include "mlo-ws-socket.h"
 #include "mlo-ws-uri.h"
 
 #define SECOND_US G_USEC_PER_SEC
@@ -129,19 +127,6 @@ socket_of (SoupWebsocketConnection * connection)
     held = base;
   }
   return NULL;
-}
-
-static guint64
-received_bytes (MloWsClient * c)
-{
-  GSocket *s = socket_of (c->connection);
-  struct tcp_info info = { 0 };
-  socklen_t length = sizeof info;
-
-  if (!s || getsockopt (g_socket_get_fd (s), IPPROTO_TCP, TCP_INFO, &info, &length) != 0
-      || length < G_STRUCT_OFFSET (struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
-      return 0;
-  return info.tcpi_bytes_received;
 }
 
 static void
@@ -266,7 +251,7 @@ static void
 watch_connection (MloWsClient * c)
 {
   gint64 now_us = g_get_monotonic_time ();
-  guint64 bytes = received_bytes (c);
+  guint64 bytes = mlo_ws_socket_received (socket_of (c->connection));
 
   if (c->whole)
     c->whole_bytes = bytes;
