@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The hub under load, lines "name value unit": 50 streams, each with an element that decides and a player that measures
- * ten times a second, and two pages that look on. Fan-out is from the moment that one hands its message to the socket until the other has read it.
+ * ten times a second, and two pages that look on. Fan-out is from the moment that one hands its message to the socket
+ * until the other has read it.
  * bench-hub MLOPTIMIZER [--minutes N]; exit code 1 where a target is missed. */
 
 #include <errno.h>
@@ -14,6 +15,8 @@
 #include <unistd.h>
 
 #include <libsoup/soup.h>
+
+#include "bench-helpers.h"
 
 #define N_PAIRS 25
 #define N_EACH 2                /* 25 pairs of connections, two streams each: 50 streams within 64 connections */
@@ -156,14 +159,6 @@ cpu_seconds (GPid pid)
   return (double) (user + system) / (double) sysconf (_SC_CLK_TCK);
 }
 
-static int
-compare (gconstpointer a, gconstpointer b)
-{
-  double x = *(const double *) a, y = *(const double *) b;
-
-  return x < y ? -1 : x > y;
-}
-
 static double
 percentile (const GArray * sorted, double p)
 {
@@ -251,7 +246,7 @@ main (int argc, char **argv)
   kill (b.pid, SIGTERM);
   while (waitpid (b.pid, &status, 0) < 0 && errno == EINTR);
 
-  g_array_sort (b.delays_ms, compare);
+  bench_sort ((double *) b.delays_ms->data, b.delays_ms->len);
   p99 = percentile (b.delays_ms, 0.99);
   printf ("hub_streams %u streams\n", N_PAIRS * N_EACH);
   printf ("hub_messages %.0f 1/s\n", (double) b.n_sent / (minutes * 60.0));
