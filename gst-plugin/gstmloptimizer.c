@@ -64,6 +64,7 @@
 #include "gstmlogroup.h"
 #include "gstmlomodels.h"
 #include "gstmlopreset.h"
+#include "gstmloproperties.h"
 #include "gstmloserver.h"
 #include "gstmlostats.h"
 #include "mlo-error.h"
@@ -73,53 +74,7 @@
 GST_DEBUG_CATEGORY (gst_ml_optimizer_debug);
 #define GST_CAT_DEFAULT gst_ml_optimizer_debug
 
-#define DEFAULT_MIN_BITRATE 300000
-#define DEFAULT_MAX_BITRATE 20000000
-#define DEFAULT_START_BITRATE 0
-#define DEFAULT_TARGET_DELAY 60
-#define DEFAULT_MIN_FRAMERATE 15
-#define DEFAULT_MAX_FRAMERATE 0
-#define DEFAULT_MIN_HEIGHT 240
-#define DEFAULT_ADAPT (MLO_ADAPT_BITRATE | MLO_ADAPT_RESOLUTION | MLO_ADAPT_FRAMERATE)
-#define DEFAULT_MODE GST_MLO_MODE_CONTROL
-#define DEFAULT_INTERVAL 100
-#define DEFAULT_TRAIN FALSE
-#define DEFAULT_TRAIN_CPU 3.0
-#define DEFAULT_GROUP_WEIGHT 1
-
 static const MloMessageLimits nothing_asked = { -1.0, -1.0, -1 };
-
-enum
-{
-  PROP_0,
-  PROP_MIN_BITRATE,
-  PROP_MAX_BITRATE,
-  PROP_START_BITRATE,
-  PROP_BITRATE,
-  PROP_ESTIMATED_BANDWIDTH,
-  PROP_TARGET_DELAY,
-  PROP_MIN_FRAMERATE,
-  PROP_MAX_FRAMERATE,
-  PROP_MIN_HEIGHT,
-  PROP_ADAPT,
-  PROP_MODE,
-  PROP_INTERVAL,
-  PROP_MODELS,
-  PROP_ENCODER,
-  PROP_SERVER,
-  PROP_SERVER_TOKEN,
-  PROP_SERVER_CA,
-  PROP_RECORD,
-  PROP_TRAIN,
-  PROP_TRAIN_DIR,
-  PROP_TRAIN_CPU,
-  PROP_TRAIN_KEY,
-  PROP_GROUP,
-  PROP_GROUP_WEIGHT,
-  PROP_GROUP_MAX_BITRATE,
-  PROP_STATS,
-  N_PROPS
-};
 
 enum
 {
@@ -127,7 +82,6 @@ enum
   N_SIGNALS
 };
 
-static GParamSpec *props[N_PROPS];
 static guint signals[N_SIGNALS];
 
 struct _GstMlOptimizer
@@ -137,19 +91,8 @@ struct _GstMlOptimizer
   GstElement *scale, *filter;   /* owned by the bin; NULL where videoscale is not installed */
   GstPad *sinkpad, *srcpad;     /* ghost pads, owned by the bin */
 
-  /* Under OBJECT_LOCK: what the user set. */
-  guint min_bitrate, max_bitrate, start_bitrate, target_delay, interval;
-  int min_framerate, max_framerate, min_height;
-  guint adapt;
-  GstMloMode mode;
-  char *models_folder, *encoder;
-  char *server, *server_token, *server_ca;
-  char *record;
-  gboolean train;
-  double train_cpu;
-  char *train_dir, *train_key;
-  char *group;
-  guint group_weight, group_max_bitrate;
+  /* Under OBJECT_LOCK: */
+  GstMloProperties user;
   MloBudgetShare share;         /* of the group, while in one and members > 0 */
   MloMessageLimits asked;       /* by the server */
   guint settings_serial;
@@ -174,29 +117,15 @@ struct _GstMlOptimizer
   GstClockTime half_frame;      /* streaming thread */
 };
 
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS ("video/x-raw(ANY)"));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS ("video/x-raw(ANY)"));
+
 #define gst_ml_optimizer_parent_class parent_class
 G_DEFINE_FINAL_TYPE_WITH_CODE (GstMlOptimizer, gst_ml_optimizer, GST_TYPE_BIN,
-    G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, gst_mlo_preset_init))
-    GST_ELEMENT_REGISTER_DEFINE (mloptimizer, "mloptimizer", GST_RANK_NONE, GST_TYPE_ML_OPTIMIZER)
-     static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS ("video/x-raw(ANY)"));
-     static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS ("video/x-raw(ANY)"));
-
-#define GST_TYPE_ML_OPTIMIZER_MODE (gst_ml_optimizer_mode_get_type ())
-     static GType gst_ml_optimizer_mode_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    {GST_MLO_MODE_CONTROL, "Decide and apply", "control"},
-    {GST_MLO_MODE_OBSERVE, "Decide and report, change nothing", "observe"},
-    {0, NULL, NULL}
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstMlOptimizerMode", values));
-  return type;
-}
+    G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, gst_mlo_preset_init));
+GST_ELEMENT_REGISTER_DEFINE (mloptimizer, "mloptimizer", GST_RANK_NONE, GST_TYPE_ML_OPTIMIZER);
 
 /* --- pads --- */
 
@@ -319,17 +248,17 @@ static void
 own_settings (GstMlOptimizer * self, GstMloSettings * s)
 {
   memset (s, 0, sizeof *s);
-  s->limits.max_bitrate_kbps = self->max_bitrate / 1000.0;
-  s->limits.min_bitrate_kbps = MIN (self->min_bitrate, self->max_bitrate) / 1000.0;
-  s->limits.start_bitrate_kbps = self->start_bitrate / 1000.0;
-  s->limits.target_delay_ms = self->target_delay;
-  s->limits.min_fps = self->min_framerate;
-  s->limits.max_fps = self->max_framerate;
-  s->limits.min_height = self->min_height;
-  s->limits.adapt = self->adapt & ~MLO_ADAPT_PRESET;
-  s->mode = self->mode;
+  s->limits.max_bitrate_kbps = self->user.max_bitrate / 1000.0;
+  s->limits.min_bitrate_kbps = MIN (self->user.min_bitrate, self->user.max_bitrate) / 1000.0;
+  s->limits.start_bitrate_kbps = self->user.start_bitrate / 1000.0;
+  s->limits.target_delay_ms = self->user.target_delay;
+  s->limits.min_fps = self->user.min_framerate;
+  s->limits.max_fps = self->user.max_framerate;
+  s->limits.min_height = self->user.min_height;
+  s->limits.adapt = self->user.adapt & ~MLO_ADAPT_PRESET;
+  s->mode = self->user.mode;
   gst_mlo_server_narrow (s, &self->asked);
-  g_strlcpy (s->encoder, self->encoder ? self->encoder : "", sizeof s->encoder);
+  g_strlcpy (s->encoder, self->user.encoder ? self->user.encoder : "", sizeof s->encoder);
 }
 
 static guint
@@ -384,7 +313,7 @@ decided (gpointer data, const MloDecision * d, const MloDecision * before, gbool
   GST_DEBUG_OBJECT (self, "%" GST_PTR_FORMAT, s);
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), s));
   if (d->changed & MLO_ADAPT_BITRATE)
-    g_object_notify_by_pspec (G_OBJECT (self), props[PROP_BITRATE]);
+    g_object_notify_by_pspec (G_OBJECT (self), gst_mlo_properties_bitrate ());
 }
 
 static void
@@ -431,11 +360,11 @@ start_learner (GstMlOptimizer * self)
   gboolean train;
 
   GST_OBJECT_LOCK (self);
-  train = self->train;
-  folder = g_strdup (self->train_dir);
-  key = g_strdup (self->train_key);
-  config.cpu_percent = self->train_cpu;
-  config.interval_us = (gint64) self->interval * 1000;
+  train = self->user.train;
+  folder = g_strdup (self->user.train_dir);
+  key = g_strdup (self->user.train_key);
+  config.cpu_percent = self->user.train_cpu;
+  config.interval_us = (gint64) self->user.interval * 1000;
   GST_OBJECT_UNLOCK (self);
   if (!train)
     return TRUE;
@@ -478,8 +407,8 @@ claim_share (GstMlOptimizer * self, double used_kbps)
   own_settings (self, &s);
   claim.min_kbps = s.limits.min_bitrate_kbps;
   claim.max_kbps = s.limits.max_bitrate_kbps;
-  claim.weight = self->group_weight;
-  claim.budget_kbps = self->group_max_bitrate / 1000.0;
+  claim.weight = self->user.group_weight;
+  claim.budget_kbps = self->user.group_max_bitrate / 1000.0;
   claim.used_kbps = used_kbps;
   GST_OBJECT_UNLOCK (self);
   shares = s.mode == GST_MLO_MODE_CONTROL && (s.limits.adapt & MLO_ADAPT_BITRATE);
@@ -500,7 +429,7 @@ join_group (GstMlOptimizer * self)
   g_autofree char *group = NULL;
 
   GST_OBJECT_LOCK (self);
-  group = g_strdup (self->group);
+  group = g_strdup (self->user.group);
   GST_OBJECT_UNLOCK (self);
   if (!group || !*group)
     return;
@@ -541,7 +470,7 @@ open_recorder (GstMlOptimizer * self)
   g_autoptr (GError) error = NULL;
 
   GST_OBJECT_LOCK (self);
-  path = g_strdup (self->record);
+  path = g_strdup (self->user.record);
   GST_OBJECT_UNLOCK (self);
   if (!path || !*path)
     return TRUE;
@@ -632,7 +561,7 @@ load_models (GstMlOptimizer * self)
   gboolean chosen;
 
   GST_OBJECT_LOCK (self);
-  folder = g_strdup (self->models_folder);
+  folder = g_strdup (self->user.models_folder);
   GST_OBJECT_UNLOCK (self);
   chosen = folder && *folder;
   if (!chosen) {
@@ -671,8 +600,8 @@ load_server (GstMlOptimizer * self)
 
   self->line = NULL;
   GST_OBJECT_LOCK (self);
-  server = g_strdup (self->server);
-  token = g_strdup (self->server_token);
+  server = g_strdup (self->user.server);
+  token = g_strdup (self->user.server_token);
   GST_OBJECT_UNLOCK (self);
   if (!server || !*server)
     return TRUE;
@@ -703,9 +632,9 @@ open_channel (GstMlOptimizer * self)
   if (!self->line)
     return;
   GST_OBJECT_LOCK (self);
-  server = g_strdup (self->server);
-  token = g_strdup (self->server_token);
-  ca = g_strdup (self->server_ca);
+  server = g_strdup (self->user.server);
+  token = g_strdup (self->user.server_token);
+  ca = g_strdup (self->user.server_ca);
   GST_OBJECT_UNLOCK (self);
   config.uri = server;
   config.token = token && *token ? token : NULL;
@@ -767,7 +696,7 @@ start (GstMlOptimizer * self)
   guint interval;
 
   GST_OBJECT_LOCK (self);
-  interval = self->interval;
+  interval = self->user.interval;
   GST_OBJECT_UNLOCK (self);
   /* Only what is posted on the outermost bus is seen there; nested buses carry nothing. */
   self->bus = gst_element_get_bus (top);
@@ -878,93 +807,14 @@ static void
 gst_ml_optimizer_set_property (GObject * object, guint id, const GValue * value, GParamSpec * pspec)
 {
   GstMlOptimizer *self = GST_ML_OPTIMIZER (object);
+  gboolean known;
 
   GST_OBJECT_LOCK (self);
   self->settings_serial++;
-  switch (id) {
-    case PROP_MIN_BITRATE:
-      self->min_bitrate = g_value_get_uint (value);
-      break;
-    case PROP_MAX_BITRATE:
-      self->max_bitrate = g_value_get_uint (value);
-      break;
-    case PROP_START_BITRATE:
-      self->start_bitrate = g_value_get_uint (value);
-      break;
-    case PROP_TARGET_DELAY:
-      self->target_delay = g_value_get_uint (value);
-      break;
-    case PROP_MIN_FRAMERATE:
-      self->min_framerate = g_value_get_int (value);
-      break;
-    case PROP_MAX_FRAMERATE:
-      self->max_framerate = g_value_get_int (value);
-      break;
-    case PROP_MIN_HEIGHT:
-      self->min_height = g_value_get_int (value);
-      break;
-    case PROP_ADAPT:
-      self->adapt = g_value_get_flags (value);
-      break;
-    case PROP_MODE:
-      self->mode = g_value_get_enum (value);
-      break;
-    case PROP_INTERVAL:
-      self->interval = g_value_get_uint (value);
-      break;
-    case PROP_MODELS:
-      g_free (self->models_folder);
-      self->models_folder = g_value_dup_string (value);
-      break;
-    case PROP_ENCODER:
-      g_free (self->encoder);
-      self->encoder = g_value_dup_string (value);
-      break;
-    case PROP_SERVER:
-      g_free (self->server);
-      self->server = g_value_dup_string (value);
-      break;
-    case PROP_SERVER_TOKEN:
-      g_free (self->server_token);
-      self->server_token = g_value_dup_string (value);
-      break;
-    case PROP_SERVER_CA:
-      g_free (self->server_ca);
-      self->server_ca = g_value_dup_string (value);
-      break;
-    case PROP_RECORD:
-      g_free (self->record);
-      self->record = g_value_dup_string (value);
-      break;
-    case PROP_TRAIN:
-      self->train = g_value_get_boolean (value);
-      break;
-    case PROP_TRAIN_DIR:
-      g_free (self->train_dir);
-      self->train_dir = g_value_dup_string (value);
-      break;
-    case PROP_TRAIN_CPU:
-      self->train_cpu = g_value_get_double (value);
-      break;
-    case PROP_TRAIN_KEY:
-      g_free (self->train_key);
-      self->train_key = g_value_dup_string (value);
-      break;
-    case PROP_GROUP:
-      g_free (self->group);
-      self->group = g_value_dup_string (value);
-      break;
-    case PROP_GROUP_WEIGHT:
-      self->group_weight = g_value_get_uint (value);
-      break;
-    case PROP_GROUP_MAX_BITRATE:
-      self->group_max_bitrate = g_value_get_uint (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  known = gst_mlo_properties_set (&self->user, id, value);
   GST_OBJECT_UNLOCK (self);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
 static void
@@ -972,96 +822,29 @@ gst_ml_optimizer_get_property (GObject * object, guint id, GValue * value, GPara
 {
   GstMlOptimizer *self = GST_ML_OPTIMIZER (object);
   GstMloSnapshot snapshot;
+  gboolean known;
 
   /* These three take the lock themselves. */
   switch (id) {
-    case PROP_BITRATE:
+    case GST_MLO_PROP_BITRATE:
       get_snapshot (self, &snapshot);
       g_value_set_uint (value, gst_mlo_bits (snapshot.decision.bitrate_kbps));
       return;
-    case PROP_ESTIMATED_BANDWIDTH:
+    case GST_MLO_PROP_ESTIMATED_BANDWIDTH:
       get_snapshot (self, &snapshot);
       g_value_set_uint (value, gst_mlo_bits (snapshot.decision.capacity_kbps));
       return;
-    case PROP_STATS:
+    case GST_MLO_PROP_STATS:
       g_value_take_boxed (value, create_stats (self));
       return;
     default:
       break;
   }
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_MIN_BITRATE:
-      g_value_set_uint (value, self->min_bitrate);
-      break;
-    case PROP_MAX_BITRATE:
-      g_value_set_uint (value, self->max_bitrate);
-      break;
-    case PROP_START_BITRATE:
-      g_value_set_uint (value, self->start_bitrate);
-      break;
-    case PROP_TARGET_DELAY:
-      g_value_set_uint (value, self->target_delay);
-      break;
-    case PROP_MIN_FRAMERATE:
-      g_value_set_int (value, self->min_framerate);
-      break;
-    case PROP_MAX_FRAMERATE:
-      g_value_set_int (value, self->max_framerate);
-      break;
-    case PROP_MIN_HEIGHT:
-      g_value_set_int (value, self->min_height);
-      break;
-    case PROP_ADAPT:
-      g_value_set_flags (value, self->adapt);
-      break;
-    case PROP_MODE:
-      g_value_set_enum (value, self->mode);
-      break;
-    case PROP_INTERVAL:
-      g_value_set_uint (value, self->interval);
-      break;
-    case PROP_MODELS:
-      g_value_set_string (value, self->models_folder);
-      break;
-    case PROP_ENCODER:
-      g_value_set_string (value, self->encoder);
-      break;
-    case PROP_SERVER:
-      g_value_set_string (value, self->server);
-      break;
-    case PROP_SERVER_CA:
-      g_value_set_string (value, self->server_ca);
-      break;
-    case PROP_RECORD:
-      g_value_set_string (value, self->record);
-      break;
-    case PROP_TRAIN:
-      g_value_set_boolean (value, self->train);
-      break;
-    case PROP_TRAIN_DIR:
-      g_value_set_string (value, self->train_dir);
-      break;
-    case PROP_TRAIN_CPU:
-      g_value_set_double (value, self->train_cpu);
-      break;
-    case PROP_TRAIN_KEY:
-      g_value_set_string (value, self->train_key);
-      break;
-    case PROP_GROUP:
-      g_value_set_string (value, self->group);
-      break;
-    case PROP_GROUP_WEIGHT:
-      g_value_set_uint (value, self->group_weight);
-      break;
-    case PROP_GROUP_MAX_BITRATE:
-      g_value_set_uint (value, self->group_max_bitrate);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  known = gst_mlo_properties_get (&self->user, id, value);
   GST_OBJECT_UNLOCK (self);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
 /* --- object --- */
@@ -1085,19 +868,7 @@ gst_ml_optimizer_init (GstMlOptimizer * self)
 {
   GstElementClass *klass = GST_ELEMENT_GET_CLASS (self);
 
-  self->min_bitrate = DEFAULT_MIN_BITRATE;
-  self->max_bitrate = DEFAULT_MAX_BITRATE;
-  self->start_bitrate = DEFAULT_START_BITRATE;
-  self->target_delay = DEFAULT_TARGET_DELAY;
-  self->min_framerate = DEFAULT_MIN_FRAMERATE;
-  self->max_framerate = DEFAULT_MAX_FRAMERATE;
-  self->min_height = DEFAULT_MIN_HEIGHT;
-  self->adapt = DEFAULT_ADAPT;
-  self->mode = DEFAULT_MODE;
-  self->interval = DEFAULT_INTERVAL;
-  self->train = DEFAULT_TRAIN;
-  self->train_cpu = DEFAULT_TRAIN_CPU;
-  self->group_weight = DEFAULT_GROUP_WEIGHT;
+  gst_mlo_properties_init (&self->user);
   self->asked = nothing_asked;
   self->half_frame = G_MAXUINT64;
   self->telemetry = gst_mlo_telemetry_new ();
@@ -1131,180 +902,8 @@ gst_ml_optimizer_finalize (GObject * object)
 
   gst_mlo_models_clear (&self->models);
   gst_mlo_telemetry_unref (self->telemetry);
-  g_free (self->models_folder);
-  g_free (self->encoder);
-  g_free (self->server);
-  g_free (self->server_token);
-  g_free (self->server_ca);
-  g_free (self->record);
-  g_free (self->train_dir);
-  g_free (self->train_key);
-  g_free (self->group);
+  gst_mlo_properties_clear (&self->user);
   G_OBJECT_CLASS (parent_class)->finalize (object);
-}
-
-static void
-install_properties (GObjectClass * klass)
-{
-  const GParamFlags live = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
-  const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
-  const GParamFlags read = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
-
-  props[PROP_MIN_BITRATE] = g_param_spec_uint ("min-bitrate", "Minimum bitrate",
-      "Least bitrate given to the encoder, in bit/s", 10000, G_MAXINT, DEFAULT_MIN_BITRATE, live);
-  props[PROP_MAX_BITRATE] = g_param_spec_uint ("max-bitrate", "Maximum bitrate",
-      "Greatest bitrate given to the encoder, in bit/s; where it is below min-bitrate it counts for both", 10000,
-      G_MAXINT, DEFAULT_MAX_BITRATE, live);
-  props[PROP_START_BITRATE] = g_param_spec_uint ("start-bitrate", "Start bitrate",
-      "Bitrate until feedback arrives, in bit/s; 0: what the encoder is set to", 0, G_MAXINT, DEFAULT_START_BITRATE,
-      ready);
-  props[PROP_BITRATE] = g_param_spec_uint ("bitrate", "Bitrate",
-      "Bitrate decided on last, in bit/s; 0: nothing decided yet. Notified when it changes, from the control thread",
-      0, G_MAXUINT, 0, read);
-  props[PROP_ESTIMATED_BANDWIDTH] = g_param_spec_uint ("estimated-bandwidth", "Estimated bandwidth",
-      "Capacity of the path as measured, in bit/s with packet headers; 0: not known", 0, G_MAXUINT, 0, read);
-  props[PROP_TARGET_DELAY] = g_param_spec_uint ("target-delay", "Target delay",
-      "Queue that may stand in the network, in ms", 5, 5000, DEFAULT_TARGET_DELAY, live);
-  props[PROP_MIN_FRAMERATE] = g_param_spec_int ("min-framerate", "Minimum frame rate",
-      "Least frame rate to go down to, in frames a second", 1, 1000, DEFAULT_MIN_FRAMERATE, live);
-  props[PROP_MAX_FRAMERATE] = g_param_spec_int ("max-framerate", "Maximum frame rate",
-      "Greatest frame rate, in frames a second; 0: the source's", 0, 1000, DEFAULT_MAX_FRAMERATE, live);
-  props[PROP_MIN_HEIGHT] = g_param_spec_int ("min-height", "Minimum height",
-      "Least height of the pictures to go down to, in pixels", 16, 16384, DEFAULT_MIN_HEIGHT, live);
-  props[PROP_ADAPT] = g_param_spec_flags ("adapt", "Adapt", "What may be changed", GST_TYPE_ML_OPTIMIZER_ADAPT,
-      DEFAULT_ADAPT, live);
-  props[PROP_MODE] = g_param_spec_enum ("mode", "Mode", "Whether decisions are applied or only reported",
-      GST_TYPE_ML_OPTIMIZER_MODE, DEFAULT_MODE, live);
-  props[PROP_INTERVAL] = g_param_spec_uint ("interval", "Interval",
-      "Time between decisions, in ms; the models were trained for 100", 20, 1000, DEFAULT_INTERVAL, ready);
-  props[PROP_MODELS] = g_param_spec_string ("models", "Models",
-      "Folder of " MLO_PREDICTOR_FILE " and " MLO_OPTIMIZER_FILE "; unset: the folder in the environment "
-      "variable " GST_MLO_MODELS_ENV
-      ", else the installed one; read in NULL to READY, an error if it was set and cannot " "be used", NULL, ready);
-  props[PROP_ENCODER] =
-      g_param_spec_string ("encoder", "Encoder",
-      "Name of the element to drive, where it is not the first encoder downstream: NAME[/PROPERTY[/bps|kbps]]", NULL,
-      live);
-  /**
-   * GstMlOptimizer:server:
-   *
-   * The streaming server's WebSocket. What it sends as metrics fills, for 2 s, what is not measured here; each
-   * decision goes back to it as a recommendation with the observation behind it; it may ask for narrower bounds
-   * than the properties' (PROTOCOL.md). The stream never waits for it: a server that is away, slow or
-   * talks nonsense costs a warning, once, and counts in #GstMlOptimizer:stats.
-   */
-  props[PROP_SERVER] =
-      g_param_spec_string ("server", "Server",
-      "Streaming server to exchange measurements and decisions with: ws://HOST:PORT/metrics, or wss:// for TLS; needs "
-      "libsoup 3, which is loaded only where this is set", NULL, ready);
-  props[PROP_SERVER_TOKEN] =
-      g_param_spec_string ("server-token", "Server token",
-      "Sent to the server as bearer token; over wss://, or it can be read on the way. Cannot be read back", NULL,
-      (ready & ~G_PARAM_READABLE));
-  props[PROP_SERVER_CA] =
-      g_param_spec_string ("server-ca", "Server CA",
-      "PEM file of the authorities that are trusted to sign the server's certificate; unset: the system's", NULL,
-      ready);
-  /**
-   * GstMlOptimizer:record:
-   *
-   * A file that is continued with each tick's observation: JSON Lines with the fields of #GstMlOptimizer:stats, which
-   * `mloptimizer train --dataset` learns from. Written from the control thread, about once a second; no frame waits
-   * for it. About 20 MB an hour; at 256 MiB, or when the disk is full, the recording ends with a warning and the
-   * stream goes on. Each run is a `stream` of its own in it.
-   */
-  props[PROP_RECORD] =
-      g_param_spec_string ("record", "Record",
-      "File to append each tick's measurements to as JSON Lines, for mloptimizer train --dataset; unset: none", NULL,
-      ready);
-  /**
-   * GstMlOptimizer:train:
-   *
-   * Both networks go on learning from this stream, on a thread of the lowest priority, within
-   * #GstMlOptimizer:train-cpu. A copy learns; it takes over only when it was better on minutes that it did not learn
-   * from, and goes back when it is worse. Each such change is an element message `mloptimizer-training`: `network`
-   * (#gchararray: predictor, optimizer), `event` (#gchararray: promoted, demoted), `promotions`, `demotions`,
-   * `updates` (#guint64), `adapted` (#gboolean: not the network of #GstMlOptimizer:models), and where known
-   * `score-shipped`, `score-champion`, `score-challenger` (#gdouble, points of R on the minutes held out).
-   * What was learned is kept in #GstMlOptimizer:train-dir each minute and in PAUSED to READY, and gone on from the
-   * next time. In mode observe nothing is learned.
-   */
-  props[PROP_TRAIN] = g_param_spec_boolean ("train", "Train", "Whether the networks go on learning while streaming",
-      DEFAULT_TRAIN, ready);
-  props[PROP_TRAIN_DIR] = g_param_spec_string ("train-dir", "Training folder",
-      "Folder in which what was learned is kept, a subfolder a train-key; unset: mloptimizer in the user's data folder "
-      "($XDG_DATA_HOME). One stream at a time writes to a key's; another learns without being kept, with a warning",
-      NULL, ready);
-  props[PROP_TRAIN_CPU] = g_param_spec_double ("train-cpu", "Training CPU",
-      "Computing time that learning may take, in percent of a core", 0.1, 100.0, DEFAULT_TRAIN_CPU, ready);
-  props[PROP_TRAIN_KEY] = g_param_spec_string ("train-key", "Training key",
-      "Name of the path to the player, as \"home\" or \"mobile\", so that what is learned of one does not spoil "
-      "another; the last good bitrate is kept with it and is the next start where start-bitrate is 0; at most 128 "
-      "bytes; unset: \"default\"", NULL, ready);
-  /**
-   * GstMlOptimizer:group:
-   *
-   * Elements of one process with the same name here share one bitrate, as streams do that leave by the same uplink:
-   * #GstMlOptimizer:group-max-bitrate in all, in proportion to #GstMlOptimizer:group-weight. Each keeps within its own
-   * limits, and has its min-bitrate even where that is more than there is, which is a warning. What a
-   * stream's network does not let it use is the others' until it recovers. A share never grows before another has
-   * given way; only one that has just joined has its share at once, and the others give way at their next decision.
-   * A stream that does not play, is in observe mode or does not adapt its bitrate takes no part.
-   */
-  props[PROP_GROUP] =
-      g_param_spec_string ("group", "Group",
-      "Name of a group: elements of this process with the same name share one bitrate; unset: none", NULL, ready);
-  props[PROP_GROUP_WEIGHT] = g_param_spec_uint ("group-weight", "Group weight",
-      "Shares of the group's bitrate are in proportion to these", 1, 1000, DEFAULT_GROUP_WEIGHT, live);
-  /**
-   * GstMlOptimizer:group-max-bitrate:
-   *
-   * It is enough to set it at one of the group's elements; of several the least counts. Where none has it, the greatest
-   * max-bitrate of them is what they share.
-   */
-  props[PROP_GROUP_MAX_BITRATE] = g_param_spec_uint ("group-max-bitrate", "Group's maximum bitrate",
-      "Greatest bitrate of the group's encoders together, in bit/s; 0: as another element of the group has it, or the "
-      "greatest max-bitrate of them", 0, G_MAXINT, 0, live);
-  /**
-   * GstMlOptimizer:stats:
-   *
-   * A #GstStructure `application/x-mloptimizer-stats`. Counts since PAUSED (#guint64): `frames-in`,
-   * `frames-out`, `frames-dropped-rate` (for the frame rate), `frames-dropped-window` (the path was
-   * full), `frames-encoded`, `bytes-encoded`, `keyframes`, `bytes-in-flight`, `feedback-reports`,
-   * `feedback-packets`, `feedback-packets-lost`, `feedback-packets-missed` (not taken in, for want of room),
-   * `receiver-reports`, `qos-messages`, `qos-events`, `metrics-messages` (of the application or the server),
-   * `metrics-rejected` (fields in them), `decisions-applied`. Further `encoder` (#gchararray, factory name),
-   * `encoder-bitrate` (#guint, bit/s, last given to its property), `encoder-deaf` and `has-models` (#gboolean).
-   *
-   * While there is a line to #GstMlOptimizer:server: `server-state` (#gchararray: connecting, open, waiting),
-   * `server-connects`, `server-failures` (attempts and connections that ended), `server-received`, `server-sent`,
-   * `server-dropped` (recommendations for which it was too slow), `server-rejected` (texts that are no messages or
-   * too many, fields that make no sense; all #guint64) and `server-error` (#gchararray, the last failure's cause).
-   *
-   * In a #GstMlOptimizer:group: `group-share` and `group-bitrate` (#guint, bit/s: what this element may have, and what all
-   * may), `group-members` (#guint, those that share now).
-   *
-   * Measurements of the last tick, each #gdouble and present only while valid: `latency_ms` (round trip),
-   * `queue_delay_ms`, `jitter_ms`, `packet_loss` (0..1), `bandwidth_kbps` (the path's capacity, kbit/s
-   * with headers), `delivered_kbps`, `sent_kbps`, `bitrate_kbps` (target), `encoded_kbps` (measured), `fps`,
-   * `frame_time_ms`, `encode_time_ms`, `frame_drops` (downstream, in the last second), `buffer_occupancy` (0..1 of
-   * the window), `cpu_usage`, `gpu_usage`, `memory_usage`, `complexity`, `quality_score` (0..1), and
-   * #gint `width` and `height` in pixels at the encoder.
-   *
-   * `decision` (#GstStructure): the fields of #GstMlOptimizer::decision.
-   *
-   * `training` (#GstStructure), with #GstMlOptimizer:train: `ticks` (taken in), `ticks-refused` (not believed),
-   * `ticks-lost` (no room), `ticks-explored` (actions by chance), `labels`, `steps` (slices of work), `saves`,
-   * `save-failures`, `streams` (learned from, over all runs; all #guint64), `minutes` (of them, #gdouble), `cpu`
-   * (percent of a core since the start, #gdouble), `cpu-time` and `time` (#guint64, ns), and for each network
-   * `predictor` and `optimizer` (#GstStructure) `adapted` (#gboolean), `updates`, `undone`, `judgements`, `promotions`,
-   * `demotions`, `resets` (challengers given up; all #guint64), and where known `loss`, `score-shipped`,
-   * `score-champion`, `score-challenger` (#gdouble).
-   */
-  props[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
-      "Structure " GST_MLO_STATS_NAME
-      ": counts, the last tick's measurements (units in the field names) and the decision", GST_TYPE_STRUCTURE, read);
-  g_object_class_install_properties (klass, N_PROPS, props);
 }
 
 static void
@@ -1318,7 +917,7 @@ gst_ml_optimizer_class_init (GstMlOptimizerClass * klass)
   object_class->get_property = gst_ml_optimizer_get_property;
   object_class->finalize = gst_ml_optimizer_finalize;
   element_class->change_state = gst_ml_optimizer_change_state;
-  install_properties (object_class);
+  gst_mlo_properties_install (object_class);
 
   /**
    * GstMlOptimizer::decision:
