@@ -57,7 +57,7 @@ bench_l2_read (const char *set)
   float (*read) (const void *) = narrow_read;
 
 #if defined(__x86_64__)
-  if (strcmp (set, "avx512") == 0)
+  if (strncmp (set, "avx512", 6) == 0)
     read = wide_read;
   else if (strcmp (set, "avx2") == 0)
     read = middle_read;
@@ -86,7 +86,7 @@ bench_fma_peak (const char *set)
   double (*fma) (float *) = narrow_fma;
 
 #if defined(__x86_64__)
-  if (strcmp (set, "avx512") == 0)
+  if (strncmp (set, "avx512", 6) == 0)
     fma = wide_fma;
   else if (strcmp (set, "avx2") == 0)
     fma = middle_fma;

@@ -265,7 +265,7 @@ main (int argc, char **argv)
   mlo_random_seed (&r, 1);
   printf ("kernels %s name\n", nn_kernels_name ());
   inference (NN_WEIGHTS_F32, "", &r);
-  inference (NN_WEIGHTS_F16, "_f16", &r);
+  inference (NN_WEIGHTS_INT16, "_int16", &r);
   training (&r);
   printf ("l2_read %.0f GB/s\n", bench_l2_read (nn_kernels_name ()));
   printf ("fma_peak %.0f GFLOP/s\n", bench_fma_peak (nn_kernels_name ()));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What test-counts counts the instructions of: N calls of one thing, with one instruction set.
- *   count-nn KERNELS step|window|mlp|decision N */
+ *   count-nn KERNELS step|step_int16|window|window_int16|mlp|decision N */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,19 +22,19 @@ fill (float *v, size_t n, MloRandom * random)
 }
 
 static void
-recurrent (gboolean window, int n, MloRandom * random)
+recurrent (NnWeights weights, gboolean window, int n, MloRandom * random)
 {
   enum
   { STEPS = 30 };
   const size_t count = nn_recurrent_parameters (&predictor);
   g_autofree float *w = g_new (float, count);
   g_autofree float *scratch = g_new (float, nn_recurrent_packed_scratch (&predictor, STEPS));
-  void *packed = g_aligned_alloc (1, nn_recurrent_packed_size (&predictor, NN_WEIGHTS_F32), NN_PACKED_ALIGNMENT);
+  void *packed = g_aligned_alloc (1, nn_recurrent_packed_size (&predictor, weights), NN_PACKED_ALIGNMENT);
   static float h[256], c[256], x[STEPS * 10], y;
 
   fill (w, count, random);
   fill (x, STEPS * 10, random);
-  nn_recurrent_pack (&predictor, w, NN_WEIGHTS_F32, packed);
+  nn_recurrent_pack (&predictor, w, weights, packed);
   for (int i = 0; i < n; i++)
     if (window)
       nn_recurrent_packed_window (&predictor, packed, x, STEPS, &y, scratch);
@@ -114,14 +114,14 @@ main (int argc, char **argv)
   int n;
 
   if (argc != 4 || (n = atoi (argv[3])) < 0) {
-    fprintf (stderr, "usage: count-nn KERNELS step|window|mlp|decision N\n");
+    fprintf (stderr, "usage: count-nn KERNELS step|step_int16|window|window_int16|mlp|decision N\n");
     return 2;
   }
   if (nn_kernels_select (argv[1]) < 0)
     return 77;
   mlo_random_seed (&random, 1);
-  if (strcmp (argv[2], "step") == 0 || strcmp (argv[2], "window") == 0)
-    recurrent (argv[2][0] == 'w', n, &random);
+  if (g_str_has_prefix (argv[2], "step") || g_str_has_prefix (argv[2], "window"))
+    recurrent (g_str_has_suffix (argv[2], "_int16") ? NN_WEIGHTS_INT16 : NN_WEIGHTS_F32, argv[2][0] == 'w', n, &random);
   else if (strcmp (argv[2], "mlp") == 0)
     dense (n, &random);
   else

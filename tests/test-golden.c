@@ -239,7 +239,7 @@ static const struct
   {"ticks", test_ticks},
 };
 
-static const char *const sets[] = { "reference", "generic", "avx2", "avx512" };
+static const char *const sets[] = { "reference", "generic", "avx2", "avx512", "avx512vnni" };
 
 int
 main (int argc, char **argv)

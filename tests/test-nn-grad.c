@@ -9,7 +9,7 @@
 
 static const guint64 seed = 77;
 
-static const char *const sets[] = { "reference", "generic", "avx2", "avx512" };
+static const char *const sets[] = { "reference", "generic", "avx2", "avx512", "avx512vnni" };
 
 static double
 sigmoid (double x)

@@ -9,7 +9,7 @@
 static const NnOps *const fast_ops[] = {
   &nn_ops_generic,
 #ifdef NN_HAVE_X86_OPS
-  &nn_ops_avx2, &nn_ops_avx512,
+  &nn_ops_avx2, &nn_ops_avx512, &nn_ops_avx512vnni,
 #endif
 };
 

@@ -8,7 +8,7 @@
 #include "nn-ops.h"
 #include "nn-packed.h"
 
-static const char *const sets[] = { "reference", "generic", "avx2", "avx512" };
+static const char *const sets[] = { "reference", "generic", "avx2", "avx512", "avx512vnni" };
 
 static guint64 seed = 20240921;
 
@@ -57,9 +57,42 @@ assert_same (const char *what, const float *got, const float *want, size_t n)
 }
 
 /* Every number of rows and columns around the vectors' widths, and larger ones by chance. */
+#define PRODUCTS (18 * 34 + 60)
+
+typedef struct
+{
+  int rows, cols, n;
+  size_t count, out;
+} Shape;
+
+static Shape
+shape (int round, MloRandom * r)
+{
+  const gboolean small = round < 18 * 34;
+  Shape s;
+
+  s.rows = small ? 1 + round / 34 : (int) mlo_random_below (r, 300) + 1;
+  s.cols = small ? 1 + round % 34 : (int) mlo_random_below (r, NN_MAX_WIDTH) + 1;
+  s.n = small ? 1 + round % 3 : (int) mlo_random_below (r, 40) + 1;
+  s.count = (size_t) s.rows * (size_t) s.cols;
+  s.out = (size_t) (s.rows * s.n);
+  return s;
+}
+
+static void *
+packed_new (const NnRows * o, const Shape * s, const float *w)
+{
+  void *packed = block_new ((o->size (s->rows, s->cols) + 63) / 64 * 64);
+
+  o->pack (s->rows, s->cols, w, packed);
+  return packed;
+}
+
 static void
 test_products (gconstpointer set)
 {
+  const NnRows *plain = &nn_ops_reference.rows[NN_WEIGHTS_F32];
+  const NnRows *o;
   const NnOps *ops;
   MloRandom r;
 
@@ -67,49 +100,128 @@ test_products (gconstpointer set)
   mlo_random_seed (&r, seed);
   g_assert_cmpint (nn_kernels_select (set), ==, 0);
   ops = nn_ops ();
-  for (int round = 0; round < 18 * 34 + 60; round++) {
-    const gboolean small = round < 18 * 34;
-    const int rows = small ? 1 + round / 34 : (int) mlo_random_below (&r, 300) + 1;
-    const int cols = small ? 1 + round % 34 : (int) mlo_random_below (&r, 512) + 1;
-    const int n = small ? 1 + round % 3 : (int) mlo_random_below (&r, 40) + 1;
-    const size_t count = (size_t) rows * (size_t) cols, out = (size_t) (rows * n);
-    const size_t padded = (size_t) rows * (((size_t) cols + NN_PADDING - 1) / NN_PADDING * NN_PADDING);
-    g_autofree float *w = random_new (count, 30.0, &r);
-    g_autofree float *x = random_new ((size_t) (n * cols), 30.0, &r);
-    g_autofree float *y = random_new (out + 1, 30.0, &r);
-    g_autofree float *want = g_memdup2 (y, (out + 1) * sizeof *y);
-    g_autofree float *half = g_memdup2 (y, (out + 1) * sizeof *y);
-    g_autofree float *want_half = g_memdup2 (y, (out + 1) * sizeof *y);
-    g_autofree float *back = g_new (float, count);
+  o = &ops->rows[NN_WEIGHTS_F32];
+  for (int round = 0; round < PRODUCTS; round++) {
+    const Shape s = shape (round, &r);
+    g_autofree float *w = random_new (s.count, 30.0, &r);
+    g_autofree float *x = random_new ((size_t) (s.n * s.cols), 30.0, &r);
+    g_autofree float *got = random_new (s.out + 1, 30.0, &r);
+    g_autofree float *want = g_memdup2 (got, (s.out + 1) * sizeof *got);
+    g_autofree float *back = g_new (float, s.count);
+    void *packed = packed_new (o, &s, w);
 
-    for (int k = 0; k < NN_N_WEIGHTS; k++) {
-      const NnRows *o = &ops->rows[k];
-      const NnRows *plain = &nn_ops_reference.rows[k];
-      void *packed = block_new ((padded * o->bytes + 63) / 64 * 64);
-      float *got = k == NN_WEIGHTS_F32 ? y : half, *expected = k == NN_WEIGHTS_F32 ? want : want_half;
+    o->unpack (s.rows, s.cols, packed, back);
+    g_assert_cmpmem (back, s.count * sizeof *back, w, s.count * sizeof *w);
+    o->product (s.rows, s.cols, packed, s.n, x, got);
+    for (int i = 0; i < s.n; i++)
+      ops->matvec (s.rows, s.cols, w, x + i * s.cols, want + i * s.rows);
+    assert_same ("product", got, want, s.out + 1);
+    g_aligned_free (packed);
 
-      o->pack (rows, cols, w, packed);
-      o->unpack (rows, cols, packed, back);
-      o->product (rows, cols, packed, n, x, got);
-      for (size_t i = 0; i < count; i++)
-        g_assert_true (back[i] == (k == NN_WEIGHTS_F32 ? w[i] : nn_half_to_float (nn_half_from_float (w[i]))));
-      for (int s = 0; s < n; s++)
-        ops->matvec (rows, cols, back, x + s * cols, expected + s * rows);
-      assert_same (k == NN_WEIGHTS_F32 ? "product" : "product of 16-bit numbers", got, expected, out + 1);
-      g_aligned_free (packed);
+    /* And the reference, which adds in another order. */
+    packed = packed_new (plain, &s, w);
+    memset (want, 0, s.out * sizeof *want);
+    memset (got, 0, s.out * sizeof *got);
+    plain->product (s.rows, s.cols, packed, s.n, x, want);
+    for (int i = 0; i < s.n; i++)
+      ops->matvec (s.rows, s.cols, w, x + i * s.cols, got + i * s.rows);
+    for (size_t i = 0; i < s.out; i++)
+      g_assert_cmpfloat (fabs ((double) got[i] - (double) want[i]), <=, 1e-6 * 900.0 * sqrt (s.cols));
+    g_aligned_free (packed);
+  }
+  nn_kernels_select (NULL);
+}
 
-      /* And the reference, which adds in another order. */
-      packed = block_new ((count * plain->bytes + 63) / 64 * 64);
-      memset (expected, 0, out * sizeof *expected);
-      memset (got, 0, out * sizeof *got);
-      plain->pack (rows, cols, w, packed);
-      plain->product (rows, cols, packed, n, x, expected);
-      for (int s = 0; s < n; s++)
-        ops->matvec (rows, cols, back, x + s * cols, got + s * rows);
-      for (size_t i = 0; i < out; i++)
-        g_assert_cmpfloat (fabs ((double) got[i] - (double) expected[i]), <=, 1e-6 * 900.0 * sqrt (cols));
-      g_aligned_free (packed);
+static double
+largest (const float *v, int n)
+{
+  double most = 0.0;
+
+  for (int i = 0; i < n; i++)
+    most = MAX (most, fabs ((double) v[i]));
+  return most;
+}
+
+/* Integers: near the product of the numbers as they were, and the same bits with every instruction set. Ranges far from 1,
+ * and now and then all numbers the largest, where sums are as great as they can be. */
+static void
+test_integers (gconstpointer set)
+{
+  const float ranges[] = { 30.0f, 1.0f, 3e4f, 1e-5f, 1e-30f, 0.0f };
+  const NnRows *o, *plain = &nn_ops_reference.rows[NN_WEIGHTS_INT16];
+  MloRandom r;
+
+  g_test_message ("seed %" G_GUINT64_FORMAT, seed);
+  mlo_random_seed (&r, seed + 6);
+  g_assert_cmpint (nn_kernels_select (set), ==, 0);
+  o = &nn_ops ()->rows[NN_WEIGHTS_INT16];
+  for (int round = 0; round < PRODUCTS - 40; round++) {
+    const Shape s = shape (round, &r);
+    const float w_range = ranges[mlo_random_below (&r, G_N_ELEMENTS (ranges))];
+    const float x_range = ranges[mlo_random_below (&r, G_N_ELEMENTS (ranges))];
+    const gboolean full = mlo_random_chance (&r, 0.1);
+    g_autofree float *w = random_new (s.count, 1.0, &r);
+    g_autofree float *x = random_new ((size_t) (s.n * s.cols), 1.0, &r);
+    g_autofree float *got = random_new (s.out + 1, 1.0, &r);
+    g_autofree float *want = g_memdup2 (got, (s.out + 1) * sizeof *got);
+    g_autofree float *before = g_memdup2 (got, (s.out + 1) * sizeof *got);
+    g_autofree float *back = g_new (float, s.count);
+    /* 2 - 2^-13: just below the power of two at which a scale begins */
+    const float most = 0x1.fff8p0f;
+    void *packed;
+
+    for (size_t i = 0; i < s.count; i++)
+      w[i] = (full ? most : w[i]) * w_range;
+    for (int i = 0; i < s.n * s.cols; i++)
+      x[i] = (full ? -most : x[i]) * x_range;
+    packed = packed_new (o, &s, w);
+    o->unpack (s.rows, s.cols, packed, back);
+    for (int i = 0; i < s.rows; i++)
+      for (int c = 0; c < s.cols; c++)
+        g_assert_cmpfloat (fabs ((double) w[i * s.cols + c] - (double) back[i * s.cols + c]), <=,
+            largest (w + i * s.cols, s.cols) * 0x1p-14 + 1e-16);
+    o->product (s.rows, s.cols, packed, s.n, x, got);
+    plain->product (s.rows, s.cols, packed, s.n, x, want);
+    g_assert_cmpmem (got, (s.out + 1) * sizeof *got, want, (s.out + 1) * sizeof *want);
+    for (int i = 0; i < s.rows; i++) {
+      const float *row = w + i * s.cols;
+      const double w_most = largest (row, s.cols);
+
+      for (int k = 0; k < MIN (s.n, 3); k++) {
+        const float *v = x + k * s.cols;
+        const double x_most = largest (v, s.cols);
+        double sum = (double) before[k * s.rows + i], bound = 0.0;
+
+        for (int c = 0; c < s.cols; c++) {
+          sum += (double) row[c] * (double) v[c];
+          bound += fabs ((double) row[c]) * x_most + fabs ((double) v[c]) * w_most;
+        }
+        g_assert_cmpfloat (fabs (sum - (double) got[k * s.rows + i]), <=,
+            bound * 0x1.04p-14 + 1e-6 + fabs (sum) * 1e-6);
+      }
     }
+
+    /* What is not finite meets the numbers as floats, and leaves the other vectors alone. */
+    x[mlo_random_below (&r, (guint) s.cols)] = mlo_random_chance (&r, 0.5) ? NAN : -INFINITY;
+    memcpy (got, before, (s.out + 1) * sizeof *got);
+    memcpy (want, before, (s.out + 1) * sizeof *want);
+    o->product (s.rows, s.cols, packed, s.n, x, got);
+    nn_ops_reference.matvec (s.rows, s.cols, back, x, want);
+    if (s.n > 1)
+      plain->product (s.rows, s.cols, packed, s.n - 1, x + s.cols, want + s.rows);
+    for (size_t i = 0; i < s.out + 1; i++) {
+      g_assert_true (isnan (got[i]) ? isnan (want[i]) : got[i] == want[i]);
+      g_assert_true (i >= (size_t) s.rows || !isfinite (got[i]));
+    }
+    g_aligned_free (packed);
+
+    /* A weight that is not: its row, and no other. */
+    w[mlo_random_below (&r, (guint) s.cols)] = INFINITY;
+    packed = packed_new (o, &s, w);
+    o->product (s.rows, s.cols, packed, s.n, x, got);
+    g_assert_true (isnan (got[0]));
+    g_assert_true (s.n == 1 || s.rows == 1 || isfinite (got[s.rows + 1]));
+    g_aligned_free (packed);
   }
   nn_kernels_select (NULL);
 }
@@ -216,85 +328,118 @@ test_dense (gconstpointer set)
   nn_kernels_select (NULL);
 }
 
-/* Networks with numbers of 16 bits stay near those of 32 where weights are as training leaves them. */
+/* Networks with weights of 16 bits stay near those of 32 where weights are as training leaves them, features beyond 1
+ * included; step by step, as a window, and the optimizer's. */
 static void
-test_half_networks (gconstpointer set)
+test_int16_networks (gconstpointer set)
 {
+  enum
+  { STEPS = 300, WINDOW = 30 };
   const NnRecurrent net = { {10, 128, 2}, {3, {128, 64, 32, 1}, NN_OUTPUT_SIGMOID} };
-  const size_t n = nn_recurrent_parameters (&net);
+  const NnDense dqn = { 4, {15, 128, 128, 64, 9}, NN_OUTPUT_LINEAR };
+  const size_t n = nn_recurrent_parameters (&net), n_dqn = nn_dense_parameters (&dqn);
   g_autofree float *w = g_new (float, n);
+  g_autofree float *x = g_new (float, STEPS * 10);
   g_autofree float *hc = g_new0 (float, 4 * 256);
-  g_autofree float *scratch = g_new (float, nn_recurrent_packed_scratch (&net, 1));
-  void *packed, *half;
+  g_autofree float *scratch = g_new (float, nn_recurrent_packed_scratch (&net, WINDOW));
+  void *packed[NN_N_WEIGHTS], *packed_dqn[NN_N_WEIGHTS];
   MloRandom r;
 
+  g_test_message ("seed %" G_GUINT64_FORMAT, seed);
   mlo_random_seed (&r, seed + 3);
   g_assert_cmpint (nn_kernels_select (set), ==, 0);
-  packed = block_new (nn_recurrent_packed_size (&net, NN_WEIGHTS_F32));
-  half = block_new (nn_recurrent_packed_size (&net, NN_WEIGHTS_F16));
   for (size_t i = 0; i < n; i++)
     w[i] = (float) mlo_random_range (&r, -1.0, 1.0) / sqrtf (128.0f);
-  nn_recurrent_pack (&net, w, NN_WEIGHTS_F32, packed);
-  nn_recurrent_pack (&net, w, NN_WEIGHTS_F16, half);
   g_assert_cmpint (nn_recurrent_weights (&net, w), ==, NN_WEIGHTS_F32);
-  for (int t = 0; t < 300; t++) {
-    float x[10], y, z;
+  for (int k = 0; k < NN_N_WEIGHTS; k++) {
+    packed[k] = block_new (nn_recurrent_packed_size (&net, (NnWeights) k));
+    nn_recurrent_pack (&net, w, (NnWeights) k, packed[k]);
+    packed_dqn[k] = block_new (nn_dense_packed_size (&dqn, (NnWeights) k));
+    /* more than enough random numbers */
+    g_assert_cmpuint (n_dqn, <=, n);
+    nn_dense_pack (&dqn, w, (NnWeights) k, packed_dqn[k]);
+  }
+  g_assert_cmpuint (nn_recurrent_packed_size (&net, NN_WEIGHTS_INT16), <,
+      nn_recurrent_packed_size (&net, NN_WEIGHTS_F32) * 11 / 20);
+  for (int t = 0; t < STEPS; t++) {
+    float y[NN_N_WEIGHTS][9];
+    /* now and then a feature far from the others, as the unbounded scaling has them */
+    float *now = x + t * 10;
 
     for (int i = 0; i < 10; i++)
-      x[i] = (float) mlo_random_range (&r, -0.5, 1.5);
-    nn_recurrent_packed_step (&net, packed, x, hc, hc + 256, &y, scratch);
-    nn_recurrent_packed_step (&net, half, x, hc + 512, hc + 768, &z, scratch);
-    g_assert_cmpfloat (fabs ((double) y - (double) z), <=, 1e-4);
+      now[i] = (float) (mlo_random_chance (&r, 0.03) ? mlo_random_range (&r, 1.0, 60.0)
+          : mlo_random_range (&r, -0.5, 1.5));
+    for (int k = 0; k < NN_N_WEIGHTS; k++)
+      nn_recurrent_packed_step (&net, packed[k], now, hc + k * 512, hc + k * 512 + 256, y[k], scratch);
+    g_assert_cmpfloat (fabs ((double) y[0][0] - (double) y[1][0]), <=, 1e-5);
+    if (t + 1 < WINDOW || t % 10)
+      continue;
+    for (int k = 0; k < NN_N_WEIGHTS; k++)
+      nn_recurrent_packed_window (&net, packed[k], now - (WINDOW - 1) * 10, WINDOW, y[k], scratch);
+    g_assert_cmpfloat (fabs ((double) y[0][0] - (double) y[1][0]), <=, 1e-5);
+    for (int k = 0; k < NN_N_WEIGHTS; k++)
+      nn_dense_packed_forward (&dqn, packed_dqn[k], now - 5, y[k], scratch);
+    for (int i = 0; i < 9; i++)
+      g_assert_cmpfloat (fabs ((double) y[0][i] - (double) y[1][i]), <=, 1e-4 * MAX (1.0, largest (now - 5, 15)));
   }
-  g_aligned_free (packed);
-  g_aligned_free (half);
+  /* What is not finite is seen at the output. */
+  x[3] = NAN;
+  nn_recurrent_packed_window (&net, packed[NN_WEIGHTS_INT16], x, WINDOW, hc, scratch);
+  g_assert_true (isnan (hc[0]));
+  nn_dense_packed_forward (&dqn, packed_dqn[NN_WEIGHTS_INT16], x, hc, scratch);
+  g_assert_true (isnan (hc[0]));
+  for (int k = 0; k < NN_N_WEIGHTS; k++) {
+    g_aligned_free (packed[k]);
+    g_aligned_free (packed_dqn[k]);
+  }
   nn_kernels_select (NULL);
 }
 
-/* Weights that are 16-bit numbers are found to be, and give the same bits either way. */
+/* Weights that are 16-bit numbers are found to be; laid out as integers they come back within half of a step, and what
+ * stays as it was (the first matrix, biases, small matrices) to the bit. */
 static void
-test_half_exact (gconstpointer set)
+test_half_found (gconstpointer set)
 {
   const NnRecurrent net = { {10, 24, 2}, {3, {24, 64, 32, 1}, NN_OUTPUT_SIGMOID} };
-  const size_t n = nn_recurrent_parameters (&net), state = 48;
+  const size_t n = nn_recurrent_parameters (&net);
+  const size_t first = nn_lstm_offset (&net.lstm, 0, NN_LSTM_WEIGHT_HH);
   g_autofree float *w = g_new (float, n);
-  g_autofree float *hc = g_new0 (float, 4 * state);
-  g_autofree float *scratch = g_new (float, nn_recurrent_packed_scratch (&net, 1));
-  void *packed, *half;
+  g_autofree float *back = g_new (float, n);
+  const float wrong[] = { 0.1f, INFINITY, NAN };
+  void *packed;
   MloRandom r;
 
+  g_test_message ("seed %" G_GUINT64_FORMAT, seed);
   mlo_random_seed (&r, seed + 5);
   g_assert_cmpint (nn_kernels_select (set), ==, 0);
-  packed = block_new (nn_recurrent_packed_size (&net, NN_WEIGHTS_F32));
-  half = block_new (nn_recurrent_packed_size (&net, NN_WEIGHTS_F16));
+  packed = block_new (nn_recurrent_packed_size (&net, NN_WEIGHTS_INT16));
   for (size_t i = 0; i < n; i++)
     w[i] = nn_half_to_float (nn_half_from_float ((float) mlo_random_range (&r, -0.3, 0.3)));
   /* biases stay as they are */
   w[nn_lstm_offset (&net.lstm, 1, NN_LSTM_BIAS_HH)] = 0.1f;
   w[n - 1] = 0.1f;
-  g_assert_cmpint (nn_recurrent_weights (&net, w), ==, NN_WEIGHTS_F16);
-  nn_recurrent_pack (&net, w, NN_WEIGHTS_F32, packed);
-  nn_recurrent_pack (&net, w, NN_WEIGHTS_F16, half);
-  for (int t = 0; t < 100; t++) {
-    float x[10], y, z;
-
-    for (int i = 0; i < 10; i++)
-      x[i] = (float) mlo_random_range (&r, -0.5, 1.5);
-    nn_recurrent_packed_step (&net, packed, x, hc, hc + state, &y, scratch);
-    nn_recurrent_packed_step (&net, half, x, hc + 2 * state, hc + 3 * state, &z, scratch);
-    assert_same ("16-bit numbers", &z, &y, 1);
-  }
+  g_assert_cmpint (nn_recurrent_weights (&net, w), ==, NN_WEIGHTS_INT16);
+  nn_recurrent_pack (&net, w, NN_WEIGHTS_INT16, packed);
+  nn_recurrent_unpack (&net, packed, back);
+  for (size_t i = 0; i < n; i++)
+    g_assert_cmpfloat (fabs ((double) w[i] - (double) back[i]), <=, 0.3 * 0x1p-14);
+  g_assert_cmpmem (back, first * sizeof *back, w, first * sizeof *w);
+  g_assert_cmpmem (back + n - 33, 33 * sizeof *back, w + n - 33, 33 * sizeof *w);
+  /* Once rounded they stay. */
+  nn_recurrent_pack (&net, back, NN_WEIGHTS_INT16, packed);
+  memcpy (w, back, n * sizeof *w);
+  nn_recurrent_unpack (&net, packed, back);
+  g_assert_cmpmem (back, n * sizeof *back, w, n * sizeof *w);
   /* One that is not, in each place a matrix has. */
-  for (int k = 0; k < 3; k++) {
-    size_t at = k == 0 ? 0 : k == 1 ? nn_lstm_offset (&net.lstm, 1, NN_LSTM_BIAS_IH) - 1 : n - 2;
+  for (int k = 0; k < 9; k++) {
+    size_t at = k % 3 == 0 ? 0 : k % 3 == 1 ? nn_lstm_offset (&net.lstm, 1, NN_LSTM_BIAS_IH) - 1 : n - 2;
     float was = w[at];
 
-    w[at] = 0.1f;
+    w[at] = wrong[k / 3];
     g_assert_cmpint (nn_recurrent_weights (&net, w), ==, NN_WEIGHTS_F32);
     w[at] = was;
   }
   g_aligned_free (packed);
-  g_aligned_free (half);
   nn_kernels_select (NULL);
 }
 
@@ -331,18 +476,20 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   for (size_t i = 0; i < G_N_ELEMENTS (sets); i++) {
     g_autofree char *products = g_strdup_printf ("/nn-packed/%s/products", sets[i]);
+    g_autofree char *integers = g_strdup_printf ("/nn-packed/%s/integers", sets[i]);
     g_autofree char *recurrent = g_strdup_printf ("/nn-packed/%s/recurrent", sets[i]);
     g_autofree char *dense = g_strdup_printf ("/nn-packed/%s/dense", sets[i]);
-    g_autofree char *half = g_strdup_printf ("/nn-packed/%s/half-networks", sets[i]);
-    g_autofree char *exact = g_strdup_printf ("/nn-packed/%s/half-exact", sets[i]);
+    g_autofree char *networks = g_strdup_printf ("/nn-packed/%s/int16-networks", sets[i]);
+    g_autofree char *found = g_strdup_printf ("/nn-packed/%s/half-found", sets[i]);
 
     if (nn_kernels_select (sets[i]) < 0)
       continue;
     g_test_add_data_func (products, sets[i], test_products);
+    g_test_add_data_func (integers, sets[i], test_integers);
     g_test_add_data_func (recurrent, sets[i], test_recurrent);
     g_test_add_data_func (dense, sets[i], test_dense);
-    g_test_add_data_func (half, sets[i], test_half_networks);
-    g_test_add_data_func (exact, sets[i], test_half_exact);
+    g_test_add_data_func (networks, sets[i], test_int16_networks);
+    g_test_add_data_func (found, sets[i], test_half_found);
   }
   nn_kernels_select (NULL);
   g_test_add_func ("/nn-packed/half", test_half);

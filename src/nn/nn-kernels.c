@@ -2,9 +2,6 @@
 #include "nn-kernels.h"
 
 #include <string.h>
-#ifdef NN_HAVE_X86_OPS
-#include <cpuid.h>
-#endif
 
 #include "nn-ops.h"
 
@@ -13,34 +10,25 @@
 
 static const NnOps *current;
 
-#ifdef NN_HAVE_X86_OPS
-/* Not every compiler's __builtin_cpu_supports knows it. */
-static int
-has_f16c (void)
-{
-  unsigned a, b, c, d;
-
-  return __get_cpuid (1, &a, &b, &c, &d) && c & bit_F16C;
-}
-#endif
-
 static int
 runs_here (const NnOps * ops)
 {
 #ifdef NN_HAVE_X86_OPS
+  if (ops == &nn_ops_avx512vnni)
+    return __builtin_cpu_supports ("avx512vnni") && runs_here (&nn_ops_avx512);
   if (ops == &nn_ops_avx512)
     return __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512dq")
         && __builtin_cpu_supports ("avx512vl") && __builtin_cpu_supports ("avx512bw")
-        && __builtin_cpu_supports ("fma") && has_f16c ();
+        && __builtin_cpu_supports ("fma");
   if (ops == &nn_ops_avx2)
-    return __builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma") && has_f16c ();
+    return __builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma");
 #endif
   return ops != NULL;
 }
 
 static const NnOps *const all_ops[] = {
 #ifdef NN_HAVE_X86_OPS
-  &nn_ops_avx512, &nn_ops_avx2,
+  &nn_ops_avx512vnni, &nn_ops_avx512, &nn_ops_avx2,
 #endif
   &nn_ops_generic, &nn_ops_reference
 };

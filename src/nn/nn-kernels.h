@@ -90,7 +90,7 @@ void nn_recurrent_window (const NnRecurrent * n, const float *params, const floa
 /* @x: (batch, size[0]), @y: (batch, size[layers]). */
 void nn_dense_forward (const NnDense * n, const float *params, const float *x, int batch, float *y, float *scratch);
 
-/* Which instruction set the kernels use: "reference" (plain loops), "generic", "avx2", "avx512". Chosen at first use
+/* Which instruction set the kernels use: "reference" (plain loops), "generic", "avx2", "avx512", "avx512vnni". Chosen at first use
  * from what the processor has. nn_kernels_select is for tests and benchmarks, with no other thread in this library:
  * returns 0, or -1 where @name is unknown or this machine cannot run it; NULL chooses again by the processor. */
 const char *nn_kernels_name (void);

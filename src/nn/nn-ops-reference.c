@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "nn-half.h"
+#include "nn-int16.h"
 
 static void
 matvec (int rows, int cols, const float *w, const float *x, float *y)
@@ -19,19 +19,16 @@ matvec (int rows, int cols, const float *w, const float *x, float *y)
   }
 }
 
+static size_t
+size_rows (int rows, int cols)
+{
+  return (size_t) rows *(size_t) cols *sizeof (float);
+}
+
 static void
 pack_rows (int rows, int cols, const float *w, void *packed)
 {
   memcpy (packed, w, (size_t) rows * (size_t) cols * sizeof *w);
-}
-
-static void
-pack_half (int rows, int cols, const float *w, void *packed)
-{
-  float *to = packed;
-
-  for (size_t i = 0; i < (size_t) rows * (size_t) cols; i++)
-    to[i] = nn_half_to_float (nn_half_from_float (w[i]));
 }
 
 static void
@@ -48,8 +45,8 @@ product (int rows, int cols, const void *packed, int n, const float *x, float *y
 }
 
 static const NnRows rows_ops[NN_N_WEIGHTS] = {
-  [NN_WEIGHTS_F32] = {sizeof (float), pack_rows, unpack_rows, product},
-  [NN_WEIGHTS_F16] = {sizeof (float), pack_half, unpack_rows, product},
+  [NN_WEIGHTS_F32] = {size_rows, pack_rows, unpack_rows, product},
+  [NN_WEIGHTS_INT16] = {nn_int16_size, nn_int16_pack, nn_int16_unpack, nn_int16_product},
 };
 
 static void

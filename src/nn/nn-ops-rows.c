@@ -5,45 +5,7 @@
  */
 #include "nn-vector.h"
 
-#include <stdint.h>
-
-#include "nn-half.h"
-
-/* How 16-bit numbers become floats, where the processor can; elsewhere they are rounded and kept as floats. */
-#if defined(__F16C__)
-#include <immintrin.h>
-#define HAVE_HALF 1
-typedef uint16_t Half;
-INLINE vf
-load_half (const Half * p)
-{
-#if NN_LANES == 16
-  return (vf) _mm512_cvtph_ps (_mm256_loadu_si256 ((const __m256i_u *) p));
-#else
-  return (vf) _mm256_cvtph_ps (_mm_loadu_si128 ((const __m128i_u *) p));
-#endif
-}
-#elif defined(__aarch64__)
-#define HAVE_HALF 1
-typedef uint16_t Half;
-typedef __fp16 vh __attribute__((vector_size (2 * NN_LANES)));
-INLINE vf
-load_half (const Half * p)
-{
-  vh v;
-
-  memcpy (&v, p, sizeof v);
-  return __builtin_convertvector (v, vf);
-}
-#else
-#define HAVE_HALF 0
-typedef float Half;
-INLINE vf
-load_half (const Half * p)
-{
-  return load (p);
-}
-#endif
+#include "nn-int16.h"
 
 #if NN_LANES >= 8
 
@@ -172,6 +134,12 @@ lanes_of (int cols, int v)
   return cols - v * NN_LANES < NN_LANES ? cols - v * NN_LANES : NN_LANES;
 }
 
+static size_t
+size_rows (int rows, int cols)
+{
+  return (size_t) rows *(size_t) vectors_of (cols) * NN_LANES * sizeof (float);
+}
+
 static void
 pack_rows (int rows, int cols, const float *w, void *packed)
 {
@@ -195,58 +163,20 @@ unpack_rows (int rows, int cols, const void *packed, float *w)
       memcpy (w + v * NN_LANES, from + place (rows, vectors, r, v), (size_t) lanes_of (cols, v) * sizeof *w);
 }
 
-static void
-pack_half (int rows, int cols, const float *w, void *packed)
-{
-  const int vectors = vectors_of (cols);
-  Half *to = packed;
-
-  memset (to, 0, (size_t) rows * (size_t) vectors * NN_LANES * sizeof *to);
-  for (int r = 0; r < rows; r++, w += cols)
-    for (int c = 0; c < cols; c++) {
-      uint16_t h = nn_half_from_float (w[c]);
-
-      to[place (rows, vectors, r, c / NN_LANES) + (size_t) (c % NN_LANES)] =
-          HAVE_HALF ? (Half) h : (Half) nn_half_to_float (h);
-    }
-}
-
-static void
-unpack_half (int rows, int cols, const void *packed, float *w)
-{
-  const int vectors = vectors_of (cols);
-  const Half *from = packed;
-
-  for (int r = 0; r < rows; r++, w += cols)
-    for (int c = 0; c < cols; c++) {
-      Half h = from[place (rows, vectors, r, c / NN_LANES) + (size_t) (c % NN_LANES)];
-
-      w[c] = HAVE_HALF ? nn_half_to_float ((uint16_t) h) : (float) h;
-    }
-}
-
-/* One vector of weights, @at numbers from the first. */
-INLINE vf
-weights (const int half, const void *packed, size_t at)
-{
-  return half ? load_half ((const Half *) packed + at) : load ((const float *) packed + at);
-}
-
 INLINE void
-block (const int half, const int rows, int whole, int rest, const void *packed, size_t at, const float *x, vf x_rest,
-    vf * acc)
+block (const int rows, int whole, int rest, const float *w, const float *x, vf x_rest, vf * acc)
 {
   UNROLL for (int i = 0; i < rows; i++)
     acc[i] = splat (0.0f);
-  for (int v = 0; v < whole; v++, at += (size_t) rows * NN_LANES) {
+  for (int v = 0; v < whole; v++, w += rows * NN_LANES) {
     vf xv = load (x + v * NN_LANES);
 
     UNROLL for (int i = 0; i < rows; i++)
-      acc[i] += weights (half, packed, at + (size_t) i * NN_LANES) * xv;
+      acc[i] += load (w + i * NN_LANES) * xv;
   }
   if (rest) {
     UNROLL for (int i = 0; i < rows; i++)
-      acc[i] += weights (half, packed, at + (size_t) i * NN_LANES) * x_rest;
+      acc[i] += load (w + i * NN_LANES) * x_rest;
   }
 }
 
@@ -254,7 +184,7 @@ block (const int half, const int rows, int whole, int rest, const void *packed, 
 #define MANY 32
 
 INLINE void
-product (const int half, int rows, int cols, const void *packed, int n, const float *x, float *y)
+product (int rows, int cols, const float *w, int n, const float *x, float *y)
 {
   const int vectors = vectors_of (cols), whole = cols / NN_LANES, rest = cols % NN_LANES;
   const size_t row = (size_t) vectors * NN_LANES;
@@ -266,7 +196,7 @@ product (const int half, int rows, int cols, const void *packed, int n, const fl
     for (int s = 0; s < n; s++) {
       vf acc[8];
 
-      block (half, 8, whole, rest, packed, (size_t) r * row, x + (size_t) s * (size_t) cols, x_rest[s], acc);
+      block (8, whole, rest, w + (size_t) r * row, x + (size_t) s * (size_t) cols, x_rest[s], acc);
       add_sums (acc, y + (size_t) s * (size_t) rows + r);
     }
   for (int r = rows / 8 * 8; r < rows; r++)
@@ -274,28 +204,30 @@ product (const int half, int rows, int cols, const void *packed, int n, const fl
       vf acc;
       float sum = 0.0f;
 
-      block (half, 1, whole, rest, packed, (size_t) r * row, x + (size_t) s * (size_t) cols, x_rest[s], &acc);
+      block (1, whole, rest, w + (size_t) r * row, x + (size_t) s * (size_t) cols, x_rest[s], &acc);
       for (int i = 0; i < NN_LANES; i++)
         sum += acc[i];
       y[(size_t) s * (size_t) rows + (size_t) r] += sum;
     }
 }
 
-#define PRODUCT(name, half) \
-  static void \
-  name (int rows, int cols, const void *packed, int n, const float *x, float *y) \
-  { \
-    for (; n > MANY; n -= MANY, x += (size_t) MANY * (size_t) cols, y += (size_t) MANY * (size_t) rows) \
-      product (half, rows, cols, packed, MANY, x, y); \
-    if (n == 1) \
-      product (half, rows, cols, packed, 1, x, y); \
-    else \
-      product (half, rows, cols, packed, n, x, y); \
-  }
+static void
+product_rows (int rows, int cols, const void *packed, int n, const float *x, float *y)
+{
+  for (; n > MANY; n -= MANY, x += (size_t) MANY * (size_t) cols, y += (size_t) MANY * (size_t) rows)
+    product (rows, cols, packed, MANY, x, y);
+  if (n == 1)
+    product (rows, cols, packed, 1, x, y);
+  else
+    product (rows, cols, packed, n, x, y);
+}
 
-PRODUCT (product_float, 0)
-    PRODUCT (product_half, 1)
-     const NnRows NN_NAME (rows)[NN_N_WEIGHTS] = {
-  [NN_WEIGHTS_F32] = {sizeof (float), pack_rows, unpack_rows, product_float},
-  [NN_WEIGHTS_F16] = {sizeof (Half), pack_half, unpack_half, product_half},
-     };
+#define ROWS(name, product_int16) \
+  const NnRows name[NN_N_WEIGHTS] = { \
+    [NN_WEIGHTS_F32] = {size_rows, pack_rows, unpack_rows, product_rows}, \
+    [NN_WEIGHTS_INT16] = {nn_int16_size, nn_int16_pack, nn_int16_unpack, product_int16}, \
+  }
+ROWS (NN_NAME (rows), NN_NAME (product_int16));
+#if NN_LANES == 16
+ROWS (nn_ops_avx512vnni_rows, nn_ops_avx512vnni_product_int16);
+#endif

@@ -357,6 +357,10 @@ adam (size_t n, float *w, const float *g, float *m, float *v, float decay, float
 #undef STEP
 }
 
-const NnOps NN_OPS = {
-  NN_OPS_NAME, NN_NAME (matvec), NN_NAME (rows), pack, gemm, gemm_tn, cell, cell_grad, sigmoid, adam
-};
+#define OPS(name, rows) { \
+    name, NN_NAME (matvec), rows, pack, gemm, gemm_tn, cell, cell_grad, sigmoid, adam \
+  }
+const NnOps NN_OPS = OPS (NN_OPS_NAME, NN_NAME (rows));
+#if NN_LANES == 16
+const NnOps nn_ops_avx512vnni = OPS ("avx512vnni", nn_ops_avx512vnni_rows);
+#endif

@@ -26,15 +26,14 @@ typedef enum
 /* A matrix laid out for products with vectors, for one way of storing its numbers. */
 typedef struct
 {
-  size_t bytes;                 /* of one number */
-  /* @w: (rows, cols); @packed: rows * (cols rounded up to NN_PADDING) numbers */
+  size_t (*size) (int rows, int cols);  /* bytes */
+  /* @w: (rows, cols) */
   void (*pack) (int rows, int cols, const float *w, void *packed);
   void (*unpack) (int rows, int cols, const void *packed, float *w);
-  /* y += W x for each of @n vectors. @x: (n, cols), @y: (n, rows). The same bits as from NnOps.matvec (f32). */
+  /* y += W x for each of @n vectors. @x: (n, cols), @y: (n, rows). F32: the same bits as from NnOps.matvec. INT16: the
+   * same bits with every instruction set. */
   void (*product) (int rows, int cols, const void *packed, int n, const float *x, float *y);
 } NnRows;
-
-#define NN_PADDING 16
 
 typedef struct
 {
@@ -74,6 +73,7 @@ extern const NnOps nn_ops_generic;
 #ifdef NN_HAVE_X86_OPS
 extern const NnOps nn_ops_avx2;
 extern const NnOps nn_ops_avx512;
+extern const NnOps nn_ops_avx512vnni;
 #endif
 
 /* The set in force. */

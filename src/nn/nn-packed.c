@@ -5,10 +5,13 @@
  */
 #include "nn-packed.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "nn-half.h"
 #include "nn-ops.h"
+
+#define FEW_ROWS 16
 
 typedef struct
 {
@@ -25,7 +28,9 @@ aligned (size_t bytes)
 /* Where the next part stands; the parts are met in the order above. */
 typedef struct
 {
-  const NnRows *rows;
+  const NnRows *kinds;          /* by NnWeights */
+  NnWeights weights;            /* of the matrices but the next, where that is the first */
+  int first;
   size_t at;
 } Cursor;
 
@@ -33,7 +38,7 @@ static Cursor
 cursor (const NnOps * ops, NnWeights weights)
 {
   return (Cursor) {
-  &ops->rows[weights], aligned (sizeof (Header))};
+  ops->rows, weights, 1, aligned (sizeof (Header))};
 }
 
 static Cursor
@@ -44,13 +49,22 @@ cursor_of (const void *packed)
   return cursor (header->ops, header->weights);
 }
 
-static size_t
+typedef struct
+{
+  const NnRows *rows;
+  size_t at;
+} Matrix;
+
+/* The first matrix stays F32, as features of unlike size cannot share a scale, and so does one of few rows, which would
+ * be padded to several times its size: the outputs'. */
+static Matrix
 pass_matrix (Cursor * c, int rows, int cols)
 {
-  size_t here = c->at, padded = ((size_t) cols + NN_PADDING - 1) / NN_PADDING * NN_PADDING;
+  Matrix m = { &c->kinds[c->first || rows < FEW_ROWS ? NN_WEIGHTS_F32 : c->weights], c->at };
 
-  c->at += aligned ((size_t) rows * padded * c->rows->bytes);
-  return here;
+  c->first = 0;
+  c->at += aligned (m.rows->size (rows, cols));
+  return m;
 }
 
 static size_t
@@ -113,7 +127,7 @@ are_half (const float *w, size_t n)
 {
   size_t i = 0;
 
-  while (i < n && nn_half_to_float (nn_half_from_float (w[i])) == w[i])
+  while (i < n && fabsf (w[i]) <= NN_HALF_MAX && nn_half_to_float (nn_half_from_float (w[i])) == w[i])
     i++;
   return i == n;
 }
@@ -124,7 +138,7 @@ nn_dense_weights (const NnDense * n, const float *params)
   for (int l = 0; l < n->layers; l++)
     if (!are_half (params + nn_dense_weight_offset (n, l), (size_t) n->size[l] * (size_t) n->size[l + 1]))
       return NN_WEIGHTS_F32;
-  return NN_WEIGHTS_F16;
+  return NN_WEIGHTS_INT16;
 }
 
 NnWeights
@@ -157,9 +171,11 @@ pack_dense (const NnDense * n, const float *params, Cursor * c, char *to)
 {
   for (int l = 0; l < n->layers; l++) {
     const int in = n->size[l], out = n->size[l + 1];
+    Matrix w;
 
     memcpy (to + pass_vector (c, out), params + nn_dense_bias_offset (n, l), (size_t) out * sizeof (float));
-    c->rows->pack (out, in, params + nn_dense_weight_offset (n, l), to + pass_matrix (c, out, in));
+    w = pass_matrix (c, out, in);
+    w.rows->pack (out, in, params + nn_dense_weight_offset (n, l), to + w.at);
   }
 }
 
@@ -176,12 +192,14 @@ nn_recurrent_pack (const NnRecurrent * n, const float *params, NnWeights weights
     const float *b_hh = params + nn_lstm_offset (lstm, l, NN_LSTM_BIAS_HH);
     const int in = layer_input (lstm, l);
     float *bias = (float *) (to + pass_vector (&c, gates));
+    Matrix w_ih, w_hh;
 
     for (int i = 0; i < gates; i++)
       bias[i] = b_ih[i] + b_hh[i];
-    c.rows->pack (gates, in, params + nn_lstm_offset (lstm, l, NN_LSTM_WEIGHT_IH), to + pass_matrix (&c, gates, in));
-    c.rows->pack (gates, lstm->hidden, params + nn_lstm_offset (lstm, l, NN_LSTM_WEIGHT_HH),
-        to + pass_matrix (&c, gates, lstm->hidden));
+    w_ih = pass_matrix (&c, gates, in);
+    w_hh = pass_matrix (&c, gates, lstm->hidden);
+    w_ih.rows->pack (gates, in, params + nn_lstm_offset (lstm, l, NN_LSTM_WEIGHT_IH), to + w_ih.at);
+    w_hh.rows->pack (gates, lstm->hidden, params + nn_lstm_offset (lstm, l, NN_LSTM_WEIGHT_HH), to + w_hh.at);
   }
   pack_dense (&n->head, params + nn_lstm_parameters (lstm), &c, to);
   for (int l = 0; l < lstm->layers; l++)
@@ -202,9 +220,11 @@ unpack_dense (const NnDense * n, const char *from, Cursor * c, float *params)
 {
   for (int l = 0; l < n->layers; l++) {
     const int in = n->size[l], out = n->size[l + 1];
+    Matrix w;
 
     memcpy (params + nn_dense_bias_offset (n, l), from + pass_vector (c, out), (size_t) out * sizeof *params);
-    c->rows->unpack (out, in, from + pass_matrix (c, out, in), params + nn_dense_weight_offset (n, l));
+    w = pass_matrix (c, out, in);
+    w.rows->unpack (out, in, from + w.at, params + nn_dense_weight_offset (n, l));
   }
 }
 
@@ -218,12 +238,13 @@ nn_recurrent_unpack (const NnRecurrent * n, const void *packed, float *params)
 
   for (int l = 0; l < lstm->layers; l++) {
     const int in = layer_input (lstm, l);
+    Matrix w_ih, w_hh;
 
     pass_vector (&c, gates);
-    c.rows->unpack (gates, in, from + pass_matrix (&c, gates, in), params + nn_lstm_offset (lstm, l,
-            NN_LSTM_WEIGHT_IH));
-    c.rows->unpack (gates, lstm->hidden, from + pass_matrix (&c, gates, lstm->hidden), params + nn_lstm_offset (lstm, l,
-            NN_LSTM_WEIGHT_HH));
+    w_ih = pass_matrix (&c, gates, in);
+    w_hh = pass_matrix (&c, gates, lstm->hidden);
+    w_ih.rows->unpack (gates, in, from + w_ih.at, params + nn_lstm_offset (lstm, l, NN_LSTM_WEIGHT_IH));
+    w_hh.rows->unpack (gates, lstm->hidden, from + w_hh.at, params + nn_lstm_offset (lstm, l, NN_LSTM_WEIGHT_HH));
   }
   unpack_dense (&n->head, from, &c, params + nn_lstm_parameters (lstm));
   for (int l = 0; l < lstm->layers; l++)
@@ -265,10 +286,11 @@ forward_dense (const NnDense * n, const NnOps * ops, const char *from, Cursor * 
   for (int l = 0; l < n->layers; l++) {
     const int in = n->size[l], out = n->size[l + 1];
     const float *bias = (const float *) (from + pass_vector (c, out));
+    const Matrix w = pass_matrix (c, out, in);
     float *to = l + 1 < n->layers ? scratch + (l & 1 ? widest : 0) : y;
 
     memcpy (to, bias, (size_t) out * sizeof *to);
-    c->rows->product (out, in, from + pass_matrix (c, out, in), 1, x, to);
+    w.rows->product (out, in, from + w.at, 1, x, to);
     if (l + 1 < n->layers) {
       /* Written so that NaN goes through. */
       for (int i = 0; i < out; i++)
@@ -301,10 +323,12 @@ nn_recurrent_packed_step (const NnRecurrent * n, const void *packed, const float
 
   for (int l = 0; l < n->lstm.layers; l++) {
     const int in = layer_input (&n->lstm, l);
+    const char *bias = from + pass_vector (&at, gates);
+    const Matrix w_ih = pass_matrix (&at, gates, in), w_hh = pass_matrix (&at, gates, hidden);
 
-    memcpy (scratch, from + pass_vector (&at, gates), (size_t) gates * sizeof *scratch);
-    at.rows->product (gates, in, from + pass_matrix (&at, gates, in), 1, x, scratch);
-    at.rows->product (gates, hidden, from + pass_matrix (&at, gates, hidden), 1, h, scratch);
+    memcpy (scratch, bias, (size_t) gates * sizeof *scratch);
+    w_ih.rows->product (gates, in, from + w_ih.at, 1, x, scratch);
+    w_hh.rows->product (gates, hidden, from + w_hh.at, 1, h, scratch);
     ops->cell (hidden, scratch, c, c, NULL, h);
     x = h;
     h += hidden;
@@ -326,18 +350,18 @@ nn_recurrent_packed_window (const NnRecurrent * n, const void *packed, const flo
 
   for (int l = 0; l < n->lstm.layers; l++) {
     const int in = layer_input (&n->lstm, l);
-    const char *bias = from + pass_vector (&at, gates), *w_ih = from + pass_matrix (&at, gates, in);
-    const char *w_hh = from + pass_matrix (&at, gates, hidden);
+    const char *bias = from + pass_vector (&at, gates);
+    const Matrix w_ih = pass_matrix (&at, gates, in), w_hh = pass_matrix (&at, gates, hidden);
 
     for (int t = 0; t < steps; t++)
       memcpy (z + (size_t) t * (size_t) gates, bias, (size_t) gates * sizeof *z);
-    at.rows->product (gates, in, w_ih, steps, x, z);
+    w_ih.rows->product (gates, in, from + w_ih.at, steps, x, z);
     memset (c, 0, (size_t) hidden * sizeof *c);
     for (int t = 0; t < steps; t++) {
       float *now = z + (size_t) t * (size_t) gates, *out = h + (size_t) t *(size_t) hidden;
 
       if (t > 0)
-        at.rows->product (gates, hidden, w_hh, 1, out - hidden, now);
+        w_hh.rows->product (gates, hidden, from + w_hh.at, 1, out - hidden, now);
       ops->cell (hidden, now, c, c, NULL, out);
     }
     x = h;

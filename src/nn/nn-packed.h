@@ -15,7 +15,8 @@
 typedef enum
 {
   NN_WEIGHTS_F32,
-  NN_WEIGHTS_F16,               /* matrices rounded to IEEE 754 binary16; beyond +-65504 they become infinite */
+  NN_WEIGHTS_INT16,             /* matrices but the first and small ones rounded to 15 bits of their row's largest; each
+                                 * vector that meets them likewise; a row with a number that is not finite is NaN */
   NN_N_WEIGHTS
 } NnWeights;
 
@@ -27,12 +28,12 @@ size_t nn_dense_packed_size (const NnDense * n, NnWeights weights);
 void nn_recurrent_pack (const NnRecurrent * n, const float *params, NnWeights weights, void *packed);
 void nn_dense_pack (const NnDense * n, const float *params, NnWeights weights, void *packed);
 
-/* NN_WEIGHTS_F16 where every number of the matrices is one of binary16, so that nothing would be lost (networks that were
- * stored so), else NN_WEIGHTS_F32. */
+/* NN_WEIGHTS_INT16 where every number of the matrices is one of binary16 (networks that were stored so, which have given
+ * up more than that loses), else NN_WEIGHTS_F32. */
 NnWeights nn_recurrent_weights (const NnRecurrent * n, const float *params);
 NnWeights nn_dense_weights (const NnDense * n, const float *params);
 
-/* The parameters back: the same bits, matrices of F16 as rounded. */
+/* The parameters back: the same bits, those of INT16 as rounded. */
 void nn_recurrent_unpack (const NnRecurrent * n, const void *packed, float *params);
 void nn_dense_unpack (const NnDense * n, const void *packed, float *params);
 

@@ -78,6 +78,12 @@ typedef float v8_any __attribute__((vector_size (32), aligned (4), may_alias));
 #define NN_NAME(function) NN_EXPAND (NN_OPS, function)
 
 void NN_NAME (matvec) (int rows, int cols, const float *w, const float *x, float *y);
+void NN_NAME (product_int16) (int rows, int cols, const void *packed, int n, const float *x, float *y);
 extern const NnRows NN_NAME (rows)[NN_N_WEIGHTS];
+#if NN_LANES == 16
+/* The same set but for one instruction, in the products of integers. */
+void nn_ops_avx512vnni_product_int16 (int rows, int cols, const void *packed, int n, const float *x, float *y);
+extern const NnRows nn_ops_avx512vnni_rows[NN_N_WEIGHTS];
+#endif
 
 #endif
