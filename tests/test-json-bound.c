@@ -61,11 +61,30 @@ test_nul (void)
   g_assert_error (error, MLO_ERROR, MLO_ERROR_FORMAT);
 }
 
+/* What would be written without a point and with an exponent moves by its last digit, all else stays. */
+static void
+test_writable (void)
+{
+  static const double same[] = { 0.0, -0.0, 1.0, 0.5, -2.5e+30, 1.5e-9, 1e15, 4.9406564584124654e-324 };
+  static const double moved[] = { 1e-99, -1e-99, 1e20, 3e-200, 1e300 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (same); i++)
+    g_assert_cmpfloat (mlo_json_writable (same[i]), ==, same[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (moved); i++) {
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+    double value = mlo_json_writable (moved[i]);
+
+    g_assert_cmpfloat_with_epsilon (value / moved[i], 1.0, 1e-15);
+    g_assert_nonnull (strchr (g_ascii_dtostr (text, sizeof text, value), '.'));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/json-bound/table", test_table);
   g_test_add_func ("/json-bound/nul", test_nul);
+  g_test_add_func ("/json-bound/writable", test_writable);
   return g_test_run ();
 }

@@ -4,6 +4,7 @@
 
 #include <json-glib/json-glib.h>
 
+#include "mlo-json-bound.h"
 #include "mlo-message.h"
 
 /* What the bitrate must move by to count as another one. */
@@ -19,7 +20,7 @@ add_number (JsonBuilder * b, const char *name, double value)
   if (value == rint (value) && fabs (value) < 0x1p53)
     json_builder_add_int_value (b, (gint64) value);
   else
-    json_builder_add_double_value (b, value);
+    json_builder_add_double_value (b, mlo_json_writable (value));
 }
 
 static void

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mlo-contest-print.h"
+#include "mlo-json-bound.h"
 
 #define RESOURCE "/mloptimizer/report/"
 
@@ -35,7 +36,8 @@ add_value (JsonBuilder * b, double v)
   char text[G_ASCII_DTOSTR_BUF_SIZE];
 
   if (isfinite (v))
-    json_builder_add_double_value (b, g_ascii_strtod (g_ascii_formatd (text, sizeof text, "%.4g", v), NULL));
+    json_builder_add_double_value (b,
+        mlo_json_writable (g_ascii_strtod (g_ascii_formatd (text, sizeof text, "%.4g", v), NULL)));
   else
     json_builder_add_null_value (b);
 }

@@ -6,6 +6,8 @@
 
 #include <json-glib/json-glib.h>
 
+#include "mlo-json-bound.h"
+
 /* A stream's bitrate is told anew when it moved by this share, at most so often. */
 #define TELL_SHARE 0.1
 #define TELL_US G_USEC_PER_SEC
@@ -255,7 +257,7 @@ add_number (JsonBuilder * b, const char *name, double value)
   if (!isfinite (value) || value < 0.0)
     return;
   json_builder_set_member_name (b, name);
-  json_builder_add_double_value (b, value);
+  json_builder_add_double_value (b, mlo_json_writable (value));
 }
 
 static void

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mlo-json-bound.h"
+
 #define FIELD(name) static double get_##name (const MloRunOutcome *o) { return (double) o->result.name; }
 /* *INDENT-OFF* */
 FIELD (seconds)
@@ -93,7 +95,7 @@ mlo_json_add_number (JsonBuilder * b, const char *name, double value)
 {
   json_builder_set_member_name (b, name);
   if (isfinite (value))
-    json_builder_add_double_value (b, value);
+    json_builder_add_double_value (b, mlo_json_writable (value));
   else
     json_builder_add_null_value (b);
 }

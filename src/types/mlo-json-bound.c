@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mlo-json-bound.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "mlo-error.h"
@@ -51,4 +52,13 @@ mlo_json_bound (const char *text, gsize length, guint max_depth, gsize * end, GE
   }
   g_set_error (error, MLO_ERROR, MLO_ERROR_TRUNCATED, "ends inside a %s", in_string ? "string" : "value");
   return FALSE;
+}
+
+double
+mlo_json_writable (double value)
+{
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+  g_ascii_dtostr (text, sizeof text, value);
+  return strchr (text, 'e') && !strchr (text, '.') ? nextafter (value, 0.0) : value;
 }

@@ -22,5 +22,15 @@ G_BEGIN_DECLS
  */
 gboolean mlo_json_bound (const char *text, gsize length, guint max_depth, gsize * end, GError ** error);
 
+/**
+ * mlo_json_writable:
+ * @value: finite
+ *
+ * json-glib 1.6.6 writes a number without a point and with an exponent as "1e-99.0", which is not JSON.
+ *
+ * Returns: @value, or of a value that is written so the neighbour next to 0, which differs in its 17th digit.
+ */
+double mlo_json_writable (double value);
+
 G_END_DECLS
 #endif
