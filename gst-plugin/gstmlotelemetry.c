@@ -12,6 +12,7 @@
 #define STALE_US (2 * G_USEC_PER_SEC)
 #define COMPLEXITY_SMOOTHING 0.3
 #define EVENT_PACKETS 64        /* packets copied at a time */
+#define CLOCK_SAME_US 10000     /* two clocks that are less apart are one */
 /* Payload of one packet, for the share of headers in what is sent. */
 #define PACKET_PAYLOAD 1200
 
@@ -95,14 +96,22 @@ gst_mlo_telemetry_unref (GstMloTelemetry * t)
   g_atomic_rc_box_release_full (t, telemetry_clear);
 }
 
+/* rtpsession stamps packets with the system clock of GStreamer, which is the monotonic one unless the host chose
+ * otherwise: the wall clock may jump. */
+static gint64
+clock_offset (void)
+{
+  g_autoptr (GstClock) clock = gst_system_clock_obtain ();
+  gint64 offset_us = (gint64) (gst_clock_get_time (clock) / 1000) - g_get_monotonic_time ();
+
+  return ABS (offset_us) < CLOCK_SAME_US ? 0 : offset_us;
+}
+
 void
 gst_mlo_telemetry_start (GstMloTelemetry * t, GSource * wake)
 {
   GstMloRecord *ring = g_new0 (GstMloRecord, RING);
-  g_autoptr (GstClock) clock = gst_system_clock_obtain ();
-  /* rtpsession stamps packets with the system clock, which is the monotonic one unless the host
-   * chose otherwise. */
-  gint64 offset = (gint64) (gst_clock_get_time (clock) / 1000) - g_get_monotonic_time ();
+  gint64 offset_us = clock_offset ();
 
   g_mutex_lock (&t->lock);
   g_clear_pointer (&t->wake, g_source_unref);
@@ -116,7 +125,7 @@ gst_mlo_telemetry_start (GstMloTelemetry * t, GSource * wake)
   memset (t->timed, 0, sizeof t->timed);
   memset (&t->told, 0, sizeof t->told);
   t->luma = LUMA_IDLE;
-  t->clock_offset_us = ABS (offset) < 10000 ? 0 : offset;
+  t->clock_offset_us = offset_us;
   t->running = TRUE;
   g_mutex_unlock (&t->lock);
   t->history_next = t->history_count = 0;
@@ -665,11 +674,15 @@ gst_mlo_telemetry_collect (GstMloTelemetry * t, gint64 now_us, MloSample * sampl
 {
   Snapshot *snapshot = &t->history[t->history_next];
   const Snapshot *base = base_snapshot (t, now_us);
+  gint64 offset_us = clock_offset ();
   LumaState luma;
 
   memset (sample, 0, sizeof *sample);
   sample->timestamp_us = now_us;
   g_mutex_lock (&t->lock);
+  /* It jumped; what an NTP client slews is followed by steps too small to see. */
+  if (ABS (offset_us - t->clock_offset_us) >= CLOCK_SAME_US)
+    t->clock_offset_us = offset_us;
   snapshot->counts = t->counts;
   for (int i = 0; i < MLO_N_FIELDS; i++) {
     if (mlo_sample_has (&t->told, i) && now_us - t->told_us[i] < GST_MLO_METRICS_FRESH_US)

@@ -2,6 +2,8 @@
 /* What other threads leave for the control thread: events, frames and messages, hostile ones too. */
 #include <string.h>
 
+#include <gst/check/gsttestclock.h>
+
 #include "gstmloactuator.h"
 #include "gstmlotelemetry.h"
 #include "mlo-random.h"
@@ -91,6 +93,37 @@ test_packets (void)
   push_report (t, 5, 9 * GST_SECOND);
   gst_mlo_telemetry_start (t, NULL);
   g_assert_cmpuint (gst_mlo_telemetry_take (t, records, 300), ==, 0);
+}
+
+/* The host's clock is not the monotonic one, and jumps an hour ahead, then back. */
+static void
+test_clock_jump (void)
+{
+  g_autoptr (GstMloTelemetry) t = gst_mlo_telemetry_new ();
+  static const guint64 hours[] = { 1000, 1001, 999 };
+  GstClock *clock = gst_test_clock_new ();
+  GstMloRecord record;
+  MloSample sample;
+
+  gst_system_clock_set_default (clock);
+  gst_test_clock_set_time (GST_TEST_CLOCK (clock), hours[0] * 3600 * GST_SECOND);
+  gst_mlo_telemetry_start (t, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (hours); i++) {
+    /* a GstTestClock only goes forward */
+    if (i == 2) {
+      gst_object_unref (clock);
+      clock = gst_test_clock_new ();
+      gst_system_clock_set_default (clock);
+    }
+    gst_test_clock_set_time (GST_TEST_CLOCK (clock), hours[i] * 3600 * GST_SECOND);
+    gst_mlo_telemetry_collect (t, g_get_monotonic_time (), &sample);
+    push_report (t, 1, gst_clock_get_time (clock));
+    g_assert_cmpuint (gst_mlo_telemetry_take (t, &record, 1), ==, 1);
+    /* as old as the collection */
+    g_assert_cmpint (ABS (g_get_monotonic_time () - record.packet.send_us), <, G_USEC_PER_SEC);
+  }
+  gst_system_clock_set_default (NULL);
+  gst_object_unref (clock);
 }
 
 /* Events that are not what they claim to be. */
@@ -365,6 +398,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   gst_init (&argc, &argv);
+  g_test_add_func ("/telemetry/clock-jump", test_clock_jump);
   g_test_add_func ("/telemetry/packets", test_packets);
   g_test_add_func ("/telemetry/hostile-events", test_hostile_events);
   g_test_add_func ("/telemetry/formats", test_formats);
