@@ -30,8 +30,7 @@ G_DEFINE_TYPE (FaultyEncoder, faulty_encoder, GST_TYPE_ELEMENT)
      static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
     GST_STATIC_CAPS ("video/x-faulty"));
 
-static gboolean
-push_caps (FaultyEncoder * self)
+     static gboolean push_caps (FaultyEncoder * self)
 {
   g_autoptr (GstCaps) caps = gst_caps_new_simple ("video/x-faulty", "width", G_TYPE_INT, self->width, "height",
       G_TYPE_INT, self->height, "framerate", GST_TYPE_FRACTION, self->fps_n, self->fps_d, NULL);

@@ -161,20 +161,20 @@ static const Row rows[] = {
   {"encoder/mind", FAULTY_MIND,.allowed = "does not follow its bitrate"},
   {"encoder/huge", FAULTY_HUGE,.allowed = "does not follow its bitrate"},
   {"encoder/empty", FAULTY_EMPTY},
-  {"source/caps", .inject = change_caps},
-  {"source/stall", .inject = stall},
-  {"source/times", .inject = bad_times},
-  {"feedback/lost", .network = FAKE_LOST},
-  {"feedback/silent", .network = FAKE_SILENT,.during = check_silent},
-  {"feedback/duplicated", .network = FAKE_TWICE},
-  {"feedback/reordered", .network = FAKE_SHUFFLED},
-  {"feedback/late", .network = FAKE_LATE},
-  {"feedback/wrapped", .network = FAKE_WRAP},
-  {"feedback/clock-ahead", .network = FAKE_JUMP},
-  {"feedback/clock-behind", .network = FAKE_BACK},
-  {"feedback/nonsense", .network = FAKE_NONSENSE,.keeps_low = TRUE},
-  {"feedback/foreign", .network = FAKE_FOREIGN,.keeps_low = TRUE},
-  {"feedback/all", .network = FAKE_LOST | FAKE_TWICE | FAKE_NONSENSE | FAKE_FOREIGN,.keeps_low = TRUE},
+  {"source/caps",.inject = change_caps},
+  {"source/stall",.inject = stall},
+  {"source/times",.inject = bad_times},
+  {"feedback/lost",.network = FAKE_LOST},
+  {"feedback/silent",.network = FAKE_SILENT,.during = check_silent},
+  {"feedback/duplicated",.network = FAKE_TWICE},
+  {"feedback/reordered",.network = FAKE_SHUFFLED},
+  {"feedback/late",.network = FAKE_LATE},
+  {"feedback/wrapped",.network = FAKE_WRAP},
+  {"feedback/clock-ahead",.network = FAKE_JUMP},
+  {"feedback/clock-behind",.network = FAKE_BACK},
+  {"feedback/nonsense",.network = FAKE_NONSENSE,.keeps_low = TRUE},
+  {"feedback/foreign",.network = FAKE_FOREIGN,.keeps_low = TRUE},
+  {"feedback/all",.network = FAKE_LOST | FAKE_TWICE | FAKE_NONSENSE | FAKE_FOREIGN,.keeps_low = TRUE},
 };
 
 static void
@@ -260,8 +260,8 @@ check_recovered (Case * c, guint64 frames_before)
   guint64 frames = run_stat (c->run, "frames-out") - frames_before;
   double bitrate = run_measure (c->run, "bitrate_kbps"), capacity = run_measure (c->run, "bandwidth_kbps");
 
-  g_test_message ("%s: then %.0f of %.0f kbit/s, %" G_GUINT64_FORMAT " frames in the last second", c->row->name, bitrate,
-      capacity, frames);
+  g_test_message ("%s: then %.0f of %.0f kbit/s, %" G_GUINT64_FORMAT " frames in the last second", c->row->name,
+      bitrate, capacity, frames);
   if (c->row->ends)
     return;
   run_assert_clean (c->run, c->row->allowed);
@@ -326,7 +326,8 @@ change_states (gpointer data)
     gst_element_set_state (c->run->pipeline, states[g_rand_int_range (random, 0, G_N_ELEMENTS (states))]);
     g_object_get (c->run->element, "stats", &stats, NULL);
     g_object_set (c->run->element, "max-bitrate", (guint) g_rand_int_range (random, 10000, 10000000), "target-delay",
-        (guint) g_rand_int_range (random, 5, 500), "encoder", i % 3 == 0 ? "e" : i % 3 == 1 ? "none/such/bps" : NULL, NULL);
+        (guint) g_rand_int_range (random, 5, 500), "encoder", i % 3 == 0 ? "e" : i % 3 == 1 ? "none/such/bps" : NULL,
+        NULL);
     g_usleep ((gulong) g_rand_int_range (random, 0, 40000));
   }
   return NULL;
@@ -341,7 +342,8 @@ test_threads (void)
 
   start (&c, &rows[0]);
   for (guint i = 0; i < THREADS; i++) {
-    changers[i] = (Changer) { c.run, i + 1 };
+    changers[i] = (Changer) {
+    c.run, i + 1};
     threads[i] = g_thread_new ("changer", change_states, &changers[i]);
   }
   for (guint i = 0; i < THREADS; i++)
