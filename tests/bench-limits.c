@@ -8,6 +8,8 @@
 
 #define BYTES (512u * 1024)
 #define TRIES 400
+#define COLD_TRIES 30
+#define EVICT_FLOATS (16u << 20)        /* 64 MiB: more than a core's caches hold */
 #define ROUNDS 20000
 
 #define UNROLL _Pragma ("GCC unroll 16")
@@ -47,34 +49,67 @@ LIMITS (middle, 32, __attribute__((target ("avx2,fma"))));
 LIMITS (wide, 64, __attribute__((target ("avx512f"))));
 #endif
 
-double
-bench_l2_read (const char *set)
+void
+bench_evict (void)
 {
-  void *p = aligned_alloc (4096, BYTES);
-  double least = 1e9;
-  float sink = 0.0f;
-  volatile float keep;
-  float (*read) (const void *) = narrow_read;
+  static float *other;
 
+  if (!other)
+    other = calloc (EVICT_FLOATS, sizeof *other);
+  for (size_t i = 0; i < EVICT_FLOATS; i += 16)
+    other[i] += 1.0f;
+}
+
+typedef float (*Read) (const void *);
+
+static Read
+read_of (const char *set)
+{
 #if defined(__x86_64__)
   if (strncmp (set, "avx512", 6) == 0)
-    read = wide_read;
-  else if (strcmp (set, "avx2") == 0)
-    read = middle_read;
+    return wide_read;
+  if (strcmp (set, "avx2") == 0)
+    return middle_read;
 #endif
-  memset (p, 0, BYTES);
-  for (int i = 0; i < TRIES; i++) {
-    double start = bench_now_us (), took;
+  return narrow_read;
+}
 
+/* The median time, or the least. */
+static double
+read_us (Read read, int tries, int cold)
+{
+  static double times[TRIES];
+  void *p = aligned_alloc (4096, BYTES);
+  float sink = 0.0f;
+  volatile float keep;
+
+  memset (p, 0, BYTES);
+  for (int i = 0; i < tries; i++) {
+    double start;
+
+    if (cold)
+      bench_evict ();
+    start = bench_now_us ();
     sink += read (p);
-    took = bench_now_us () - start;
-    if (took < least)
-      least = took;
+    times[i] = bench_now_us () - start;
   }
   keep = sink;
   (void) keep;
   free (p);
-  return BYTES / least / 1e3;
+  bench_sort (times, (size_t) tries);
+  return times[cold ? tries / 2 : 0];
+}
+
+double
+bench_l2_read (const char *set)
+{
+  return BYTES / read_us (read_of (set), TRIES, 0) / 1e3;
+}
+
+double
+bench_cold_read (const char *set)
+{
+  return BYTES / read_us (read_of (set), COLD_TRIES, 1) / 1e3;
 }
 
 double

@@ -20,7 +20,6 @@
 #define SECONDS 0.6             /* a line */
 #define STEPS 30
 #define SLICE 16                /* PIECE of mlo-predictor-trainer.c */
-#define EVICT_FLOATS (16u << 20)        /* 64 MiB: more than the caches hold */
 
 static const NnRecurrent predictor = {
   {10, 128, 2}, {3, {128, 64, 32, 1}, NN_OUTPUT_SIGMOID}
@@ -129,20 +128,17 @@ static double
 median_evicted (Bench * b)
 {
   static double times[PIECES];
-  float *other = g_new0 (float, EVICT_FLOATS);
   const double end = bench_now_us () + seconds * 1e6;
   size_t n = 0;
 
   while (n < PIECES && (n < 3 || bench_now_us () < end)) {
     double start;
 
-    for (size_t i = 0; i < EVICT_FLOATS; i += 16)
-      other[i] += 1.0f;
+    bench_evict ();
     start = bench_now_us ();
     bench_step (b);
     times[n++] = bench_now_us () - start;
   }
-  g_free (other);
   bench_sort (times, n);
   return times[n / 2];
 }
@@ -268,6 +264,7 @@ main (int argc, char **argv)
   inference (NN_WEIGHTS_INT16, "_int16", &r);
   training (&r);
   printf ("l2_read %.0f GB/s\n", bench_l2_read (nn_kernels_name ()));
+  printf ("cold_read %.1f GB/s\n", bench_cold_read (nn_kernels_name ()));
   printf ("fma_peak %.0f GFLOP/s\n", bench_fma_peak (nn_kernels_name ()));
   return 0;
 }

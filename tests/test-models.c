@@ -121,7 +121,8 @@ test_predictor_saved (Fixture * f, gconstpointer data)
     random_sample (&sample, &r);
     a = mlo_bitrate_predictor_step (p, s, &sample);
     b = mlo_bitrate_predictor_step (q, t, &sample);
-    g_assert_cmpfloat (a, ==, b);
+    /* sums in another order */
+    g_assert_cmpfloat_with_epsilon (a, b, 1e-4 * b);
     g_assert_cmpfloat (a, >=, 250.0);
     g_assert_cmpfloat (a, <=, 25000.0);
   }
@@ -211,7 +212,8 @@ test_optimizer (Fixture * f, gconstpointer data)
       state[k] = (float) mlo_random_range (&r, -3.0, 3.0);
     a = mlo_quality_optimizer_choose (q, state, mask, values);
     g_assert_true (mlo_quality_optimizer_values (p, state, again));
-    g_assert_cmpmem (values, sizeof values, again, sizeof again);
+    for (int k = 0; k < MLO_N_ACTIONS; k++)
+      g_assert_cmpfloat_with_epsilon (values[k], again[k], 1e-5);
     if (mask == 0) {
       g_assert_cmpint (a, ==, MLO_ACTION_NONE);
       continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Matrix by vector, where inference spends its time: row by row from a plain matrix, and from one that was laid out for
- * it. Both add the products of a row in the same order, so both give the same bits.
+ * Matrix by vector, where inference spends its time: from a plain matrix, row by row, and from one that was laid out for
+ * it, all rows of a block at once.
  */
 #include "nn-vector.h"
 
@@ -109,117 +109,122 @@ void NN_NAME (matvec) (int rows, int cols, const float *w, const float *x, float
 }
 
 /*
- * Laid out: block after block of 8 rows; in a block vector after vector of columns, in that the 8 rows' lanes; missing
- * columns 0. So the weights are read from first to last in whole cache lines. Rows that fill no block follow one by one.
+ * Laid out: block after block of MOST_VECTORS vectors of rows, the last one as many as there are, missing rows 0; in a
+ * block column after column. So a row's sum stays in one lane, and the weights are read from first to last in whole cache
+ * lines. A block of a matrix at hand (128 columns: 32 KiB with 16 lanes) stays in the first-level cache for all vectors
+ * that meet it; prefetching further ahead than the processor does made it half as slow again.
  */
-INLINE size_t
-place (int rows, int vectors, int r, int v)
-{
-  const size_t row = (size_t) vectors * NN_LANES;
-
-  if (r < rows / 8 * 8)
-    return (size_t) (r / 8 * 8) * row + (size_t) (v * 8 + r % 8) * NN_LANES;
-  return (size_t) r *row + (size_t) v *NN_LANES;
-}
+#define MOST_VECTORS 4
+#define SUMS 8                  /* at most, in registers */
 
 INLINE int
-vectors_of (int cols)
+vectors_of (int rows)
 {
-  return (cols + NN_LANES - 1) / NN_LANES;
+  return (rows + NN_LANES - 1) / NN_LANES;
 }
 
+/* The vectors of the block that begins at row @r. */
 INLINE int
-lanes_of (int cols, int v)
+height (int rows, int r)
 {
-  return cols - v * NN_LANES < NN_LANES ? cols - v * NN_LANES : NN_LANES;
+  return vectors_of (rows - r) < MOST_VECTORS ? vectors_of (rows - r) : MOST_VECTORS;
 }
 
 static size_t
 size_rows (int rows, int cols)
 {
-  return (size_t) rows *(size_t) vectors_of (cols) * NN_LANES * sizeof (float);
+  return (size_t) vectors_of (rows) * (size_t) cols *NN_LANES * sizeof (float);
+}
+
+INLINE size_t
+place (int rows, int cols, int r, int c)
+{
+  const int first = r / (MOST_VECTORS * NN_LANES) * (MOST_VECTORS * NN_LANES);
+
+  return (size_t) first *(size_t) cols + (size_t) (c * height (rows, first) * NN_LANES + r - first);
 }
 
 static void
 pack_rows (int rows, int cols, const float *w, void *packed)
 {
-  const int vectors = vectors_of (cols);
   float *to = packed;
 
-  memset (to, 0, (size_t) rows * (size_t) vectors * NN_LANES * sizeof *to);
-  for (int r = 0; r < rows; r++, w += cols)
-    for (int v = 0; v < vectors; v++)
-      memcpy (to + place (rows, vectors, r, v), w + v * NN_LANES, (size_t) lanes_of (cols, v) * sizeof *w);
+  memset (to, 0, size_rows (rows, cols));
+  for (int r = 0; r < rows; r++)
+    for (int c = 0; c < cols; c++)
+      to[place (rows, cols, r, c)] = *w++;
 }
 
 static void
 unpack_rows (int rows, int cols, const void *packed, float *w)
 {
-  const int vectors = vectors_of (cols);
   const float *from = packed;
 
-  for (int r = 0; r < rows; r++, w += cols)
-    for (int v = 0; v < vectors; v++)
-      memcpy (w + v * NN_LANES, from + place (rows, vectors, r, v), (size_t) lanes_of (cols, v) * sizeof *w);
+  for (int r = 0; r < rows; r++)
+    for (int c = 0; c < cols; c++)
+      *w++ = from[place (rows, cols, r, c)];
 }
 
+/* One block of @vectors vectors, of which @rows rows exist. @ways sums a row, for as many as keep the adders busy. */
 INLINE void
-block (const int rows, int whole, int rest, const float *w, const float *x, vf x_rest, vf * acc)
+block (const int vectors, const int ways, int rows, int cols, const float *w, const float *x, float *y)
 {
-  UNROLL for (int i = 0; i < rows; i++)
-    acc[i] = splat (0.0f);
-  for (int v = 0; v < whole; v++, w += rows * NN_LANES) {
-    vf xv = load (x + v * NN_LANES);
+  vf sum[SUMS];
+  int j = 0;
 
-    UNROLL for (int i = 0; i < rows; i++)
-      acc[i] += load (w + i * NN_LANES) * xv;
+  UNROLL for (int i = 0; i < vectors * ways; i++)
+    sum[i] = splat (0.0f);
+  for (; j + ways <= cols; j += ways, w += ways * vectors * NN_LANES)
+  UNROLL for (int k = 0; k < ways; k++) {
+    vf v = splat (x[j + k]);
+
+
+    UNROLL for (int i = 0; i < vectors; i++)
+      sum[k * vectors + i] += load (w + (k * vectors + i) * NN_LANES) * v;
   }
-  if (rest) {
-    UNROLL for (int i = 0; i < rows; i++)
-      acc[i] += load (w + i * NN_LANES) * x_rest;
+  for (; j < cols; j++, w += vectors * NN_LANES) {
+    vf v = splat (x[j]);
+
+    UNROLL for (int i = 0; i < vectors; i++)
+      sum[i] += load (w + i * NN_LANES) * v;
   }
-}
+  UNROLL for (int i = 0; i < vectors; i++) {
+    const int left = rows - i * NN_LANES;
+    float *to = y + i * NN_LANES;
 
-/* Of @x rows at a time, so that a block of weights is used for all of them while it is at hand. */
-#define MANY 32
-
-INLINE void
-product (int rows, int cols, const float *w, int n, const float *x, float *y)
-{
-  const int vectors = vectors_of (cols), whole = cols / NN_LANES, rest = cols % NN_LANES;
-  const size_t row = (size_t) vectors * NN_LANES;
-  vf x_rest[MANY];
-
-  for (int s = 0; s < n; s++)
-    x_rest[s] = load_part (x + (size_t) s * (size_t) cols + whole * NN_LANES, rest);
-  for (int r = 0; r + 8 <= rows; r += 8)
-    for (int s = 0; s < n; s++) {
-      vf acc[8];
-
-      block (8, whole, rest, w + (size_t) r * row, x + (size_t) s * (size_t) cols, x_rest[s], acc);
-      add_sums (acc, y + (size_t) s * (size_t) rows + r);
-    }
-  for (int r = rows / 8 * 8; r < rows; r++)
-    for (int s = 0; s < n; s++) {
-      vf acc;
-      float sum = 0.0f;
-
-      block (1, whole, rest, w + (size_t) r * row, x + (size_t) s * (size_t) cols, x_rest[s], &acc);
-      for (int i = 0; i < NN_LANES; i++)
-        sum += acc[i];
-      y[(size_t) s * (size_t) rows + (size_t) r] += sum;
-    }
+    UNROLL for (int k = 1; k < ways; k++)
+      sum[i] += sum[k * vectors + i];
+    if (left >= NN_LANES)
+      store (to, load (to) + sum[i]);
+    else if (left > 0)
+      store_part (to, load_part (to, left) + sum[i], left);
+  }
 }
 
 static void
 product_rows (int rows, int cols, const void *packed, int n, const float *x, float *y)
 {
-  for (; n > MANY; n -= MANY, x += (size_t) MANY * (size_t) cols, y += (size_t) MANY * (size_t) rows)
-    product (rows, cols, packed, MANY, x, y);
-  if (n == 1)
-    product (rows, cols, packed, 1, x, y);
-  else
-    product (rows, cols, packed, n, x, y);
+  const float *w = packed;
+
+  for (int r = 0; r < rows; r += MOST_VECTORS * NN_LANES) {
+    const int vectors = height (rows, r);
+
+    for (int s = 0; s < n; s++) {
+      const float *from = x + (size_t) s * (size_t) cols;
+      float *to = y + (size_t) s * (size_t) rows + r;
+
+      /* The number of vectors must be a constant for the sums to be registers. */
+#define CASE(V, WAYS) case V: block (V, WAYS, rows - r, cols, w, from, to); break
+      switch (vectors) {
+          CASE (1, 8);
+          CASE (2, 4);
+          CASE (3, 2);
+          CASE (4, 2);
+      }
+#undef CASE
+    }
+    w += (size_t) vectors *(size_t) cols *NN_LANES;
+  }
 }
 
 #define ROWS(name, product_int16) \

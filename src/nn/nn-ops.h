@@ -30,8 +30,8 @@ typedef struct
   /* @w: (rows, cols) */
   void (*pack) (int rows, int cols, const float *w, void *packed);
   void (*unpack) (int rows, int cols, const void *packed, float *w);
-  /* y += W x for each of @n vectors. @x: (n, cols), @y: (n, rows). F32: the same bits as from NnOps.matvec. INT16: the
-   * same bits with every instruction set. */
+  /* y += W x for each of @n vectors. @x: (n, cols), @y: (n, rows). The same bits whatever @n; with
+   * INT16 whatever the instruction set. */
   void (*product) (int rows, int cols, const void *packed, int n, const float *x, float *y);
 } NnRows;
 

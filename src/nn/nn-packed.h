@@ -8,7 +8,7 @@
  * A network's weights laid out once for the instruction set in force, for inference: read from first to last in whole
  * cache lines. The rules of nn-kernels.h hold, but a packed block stands at a multiple of NN_PACKED_ALIGNMENT bytes. It
  * is const once made, serves any number of threads, and remembers its instruction set. With F32 results are those of
- * nn-kernels.h to the bit.
+ * nn-kernels.h but for the order of the sums; a window gives the bits of its steps.
  */
 #define NN_PACKED_ALIGNMENT 64
 
