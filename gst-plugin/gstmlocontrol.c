@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gstmlortp.h"
+#include "gstmlotransport.h"
 #include "mlo-system.h"
 #include "mlo-timer.h"
 
@@ -50,6 +51,8 @@ struct _GstMloControl
   GstMloLearn learn;
   gboolean altered;             /* by the application, in this tick */
   GstMloRtp *rtp;
+  GstMloTransports *transports;
+  gboolean asked;               /* a transport was asked and answered, ever */
   GstMloPath path;
   MloSystem system;
   MloSample machine;            /* cpu, memory */
@@ -143,6 +146,17 @@ read_report (GstMloControl * c, gint64 now_us)
   GST_DEBUG_OBJECT (c->element, "receiver report: rtt %.1f jitter %.1f ms, lost %.3f, received %.0f kbit/s",
       report.rtt_ms, report.jitter_ms, report.fraction_lost, report.received_kbps);
   mlo_controller_on_receiver_report (c->controller, now_us, &report);
+}
+
+/* A transport that is not connected, or not any more, is no feedback. */
+static void
+ask_transports (GstMloControl * c, gint64 now_us)
+{
+  MloTransportView view;
+  gboolean any = gst_mlo_transports_poll (c->transports, c->path.sinks, now_us, &view);
+
+  c->asked = c->asked || any;
+  mlo_controller_on_transport (c->controller, any ? &view : NULL);
 }
 
 static void
@@ -302,11 +316,23 @@ check_setup (GstMloControl * c, gint64 now_us)
         "name it with the property encoder");
   }
   flowing_us = now_us - MAX (n.first_encoded_us != 0 ? n.first_encoded_us : n.first_frame_us, c->playing_since_us);
-  if (n.reports > 0)
+  if (n.reports > 0 || c->asked)
     return;
+  if (c->path.sinks) {
+    if (flowing_us > SILENCE_WITHOUT_RTP_US) {
+      text =
+          g_strdup_printf
+          ("no feedback from the network: %s is not connected, or tells nothing; holding %.0f kbit/s at "
+          "the full frame rate", GST_OBJECT_NAME (g_ptr_array_index (c->path.sinks, 0)), c->applied.bitrate_kbps);
+      c->funcs->warn (c->user_data, GST_MLO_WARN_NO_FEEDBACK, text);
+    }
+    return;
+  }
   if (!c->path.session && !gst_mlo_rtp_any (c->rtp)) {
     if (flowing_us > SILENCE_WITHOUT_RTP_US && n.metrics == 0) {
-      text = g_strdup_printf ("no feedback from the network: there is no rtpsession in the pipeline and nobody posts "
+      text =
+          g_strdup_printf
+          ("no feedback from the network: there is neither an rtpsession nor an SRT, RIST or RTMP sink in the pipeline, and nobody posts "
           GST_MLO_METRICS_NAME "; holding %.0f kbit/s at the full frame rate", c->applied.bitrate_kbps);
       c->funcs->warn (c->user_data, GST_MLO_WARN_NO_FEEDBACK, text);
     }
@@ -475,6 +501,7 @@ on_tick (gpointer data)
       mlo_sample_set (&local, i, mlo_sample_get (&c->machine, i, 0.0));
   }
   take_told (c, now_us, &local);
+  ask_transports (c, now_us);
   check_encoder (c, now_us);
   c->altered = FALSE;
   act (c, mlo_controller_tick (c->controller, now_us, &local));
@@ -535,6 +562,7 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
   if (set_kbps > 0.0)
     c->applied.bitrate_kbps = set_kbps;
   c->rtp = gst_mlo_rtp_new (top, telemetry);
+  c->transports = gst_mlo_transports_new ();
 
   c->context = g_main_context_new ();
   c->loop = g_main_loop_new (c->context, FALSE);
@@ -576,6 +604,7 @@ gst_mlo_control_free (GstMloControl * c)
   g_main_loop_unref (c->loop);
   g_main_context_unref (c->context);
   gst_mlo_rtp_free (c->rtp);
+  gst_mlo_transports_free (c->transports);
   gst_mlo_path_clear (&c->path);
   mlo_controller_free (c->controller);
   gst_mlo_learn_clear (&c->learn);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "gstmlotransport.h"
+
 /* A pipeline larger than this is not searched to its end. */
 #define MAX_PADS 512
 
@@ -63,6 +65,15 @@ note_rtp_caps (GstMloPath * path, GstPad * pad)
 }
 
 static void
+note_element (GPtrArray ** list, GstElement * element)
+{
+  if (!*list)
+    *list = g_ptr_array_new_with_free_func (gst_object_unref);
+  if (!g_ptr_array_find (*list, element, NULL))
+    g_ptr_array_add (*list, gst_object_ref (element));
+}
+
+static void
 visit (GstMloPath * path, GstElement * element)
 {
   if (!path->element && !GST_IS_BIN (element) && gst_mlo_encoder_resolve (&path->encoder, element, NULL, -1))
@@ -70,8 +81,13 @@ visit (GstMloPath * path, GstElement * element)
   /* Measured: these two end with an error at a new size. */
   if (is_factory (element, "matroskamux") || is_factory (element, "webmmux"))
     path->fixed_size = TRUE;
-  if (!path->session && is_factory (element, "rtpsession"))
-    path->session = gst_object_ref (element);
+  if (is_factory (element, "rtpsession")) {
+    if (!path->session)
+      path->session = gst_object_ref (element);
+    note_element (&path->sessions, element);
+  }
+  if (gst_mlo_transports_know (element))
+    note_element (&path->sinks, element);
 }
 
 static void
@@ -127,8 +143,8 @@ gst_mlo_path_find (GstMloPath * path, GstPad * src, GstElement * top, const char
       visit (path, element);
       if (overridden && !before)
         g_clear_pointer (&path->element, gst_object_unref);
-      if (element == path->session)
-        break;
+      if (is_factory (element, "rtpsession"))
+        continue;
     }
     /* For a ghost pad the link inside is a proxy pad, whose peer is the element in the bin. */
     links = gst_pad_iterate_internal_links (peer);
@@ -152,4 +168,6 @@ gst_mlo_path_clear (GstMloPath * path)
 {
   g_clear_pointer (&path->element, gst_object_unref);
   g_clear_pointer (&path->session, gst_object_unref);
+  g_clear_pointer (&path->sessions, g_ptr_array_unref);
+  g_clear_pointer (&path->sinks, g_ptr_array_unref);
 }

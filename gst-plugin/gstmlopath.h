@@ -16,7 +16,9 @@ typedef struct
 {
   GstElement *element;          /* the encoder, owned; NULL: none found */
   GstMloEncoder encoder;        /* how it is driven */
-  GstElement *session;          /* the rtpsession our packets go through, owned; NULL: none found */
+  GstElement *session;          /* the first rtpsession our packets go through, owned; NULL: none found */
+  GPtrArray *sessions;          /* (element-type GstElement) all of them, owned; NULL: none */
+  GPtrArray *sinks;             /* (element-type GstElement) network sinks that can be asked, owned; NULL: none */
   gboolean rtp_caps;            /* RTP caps were seen on the way */
   gboolean twcc;                /* they name the transport-wide extension */
   gboolean have_ssrc;
@@ -27,8 +29,8 @@ typedef struct
 
 /**
  * gst_mlo_path_find:
- * Follows the links from @src downstream, breadth first, through bins, tees and queues, up to the
- * rtpsession. The first encoder met is taken. Any thread that holds no lock; takes the pads'
+ * Follows the links from @src downstream, breadth first, through bins, tees, queues, muxers
+ * and payloaders, up to the rtpsessions and the network sinks. The first encoder met is taken. Any thread that holds no lock; takes the pads'
  * object locks one at a time.
  * @override: NULL or "NAME[/PROPERTY[/bps|kbps]]": the element of that name in @top's bins is the
  * encoder, whatever it is. @top may be NULL, and then none is found by name.

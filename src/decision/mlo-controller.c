@@ -74,6 +74,8 @@ struct _MloController
   double report_min_rtt_ms;
   gboolean metrics;             /* a server's metrics are the feedback */
   guint32 metrics_valid;        /* fields of the newest */
+  gboolean transport_any;       /* @transport is what a transport says that is asked */
+  MloTransportView transport;
   MloGuard guard;
   MloLadder ladder;
   MloCapacity capacity;
@@ -168,6 +170,7 @@ mlo_controller_reset (MloController * c)
   c->report_fresh = FALSE;
   c->metrics = FALSE;
   c->metrics_valid = 0;
+  c->transport_any = FALSE;
   c->capacity.kbps = -1.0;
   c->capacity_us = 0;
   c->payload_share = 0.955;
@@ -348,11 +351,40 @@ queue_ms_now (const MloController * c, gint64 now_us)
   return MAX (c->feedback.frame_queue_ms, silent);
 }
 
+static gboolean
+transport_is_feedback (const MloController * c)
+{
+  return c->transport_any && !mlo_feedback_any (&c->feedback);
+}
+
 /* What is measured here is nearer to the truth than what is told. */
 static gboolean
 metrics_are_feedback (const MloController * c)
 {
-  return c->metrics && !mlo_feedback_any (&c->feedback) && c->report_us == 0;
+  return c->metrics && !mlo_feedback_any (&c->feedback) && c->report_us == 0 && !c->transport_any;
+}
+
+static void
+complete_by_transport (const MloTransportView * v, MloSample * s)
+{
+  if (v->rtt_ms >= 0.0)
+    mlo_sample_set (s, MLO_FIELD_LATENCY, v->rtt_ms);
+  mlo_sample_set (s, MLO_FIELD_QUEUE_DELAY, v->queue_ms);
+  mlo_sample_set (s, MLO_FIELD_PACKET_LOSS, v->loss);
+  mlo_sample_set (s, MLO_FIELD_DELIVERED, v->delivered_kbps);
+  mlo_sample_set (s, MLO_FIELD_SENT, v->sent_kbps);
+  if (v->occupancy >= 0.0)
+    mlo_sample_set (s, MLO_FIELD_BUFFER_OCCUPANCY, v->occupancy);
+}
+
+void
+mlo_controller_on_transport (MloController * c, const MloTransportView * view)
+{
+  c->transport_any = view != NULL;
+  if (view)
+    c->transport = *view;
+  else
+    mlo_transport_rule_init (&c->guard.transport_rule);
 }
 
 /* The network's part of the observation: measured here per packet first, then by receiver reports,
@@ -377,6 +409,8 @@ complete_sample (MloController * c, gint64 now_us, const MloSample * local)
     mlo_sample_set (s, MLO_FIELD_DELIVERED, mlo_feedback_delivered_kbps (&c->feedback, 500000));
     if (c->capacity.kbps > 0.0)
       mlo_sample_set (s, MLO_FIELD_BANDWIDTH, c->capacity.kbps);
+  } else if (c->transport_any) {
+    complete_by_transport (&c->transport, s);
   } else if (c->report_us != 0 && now_us - c->report_us < REPORT_FRESH_US) {
     if (c->report.rtt_ms >= 0.0) {
       mlo_sample_set (s, MLO_FIELD_LATENCY, c->report.rtt_ms);
@@ -508,6 +542,11 @@ guard_input (MloController * c, gint64 now_us, gboolean tick, double wanted_kbps
     in->capacity_kbps = media_kbps (c, c->sample.bandwidth_kbps);
   if (metrics_are_feedback (c))
     guard_metrics (c, in);
+  if (transport_is_feedback (c)) {
+    in->transport = &c->transport;
+    in->ever_feedback = TRUE;
+    in->lost = in->reports_only = FALSE;
+  }
 }
 
 /* Small changes are not given out: some encoders answer each with a key frame. */
@@ -554,6 +593,9 @@ publish (MloController * c, gint64 now_us, const MloGuardOutput * out)
   d->capacity_kbps = c->capacity.kbps;
   d->probe_interval_us = out->state == MLO_GUARD_FALLBACK && c->guard.was_lost && mlo_feedback_any (&c->feedback)
       ? PROBE_INTERVAL_US : 0;
+  if (transport_is_feedback (c) && mlo_transport_rule_full (&c->guard.transport_rule, &c->transport,
+          c->config.limits.target_delay_ms))
+    d->probe_interval_us = PROBE_INTERVAL_US;
   d->window_bytes = window_bytes (c);
   fill_decision (c);
   d->changed = 0;
@@ -611,7 +653,8 @@ choose_action (MloController * c, guint32 mask, const MloLadderContext * ctx)
       return k->choose (k->user_data, c->optimizer_state, mask, values);
     return k->choose (k->user_data, c->optimizer_state, mask, NULL);
   }
-  return k->rule_ladder ? mlo_ladder_rule (&c->ladder, ctx, mask, RULE_MARGIN) : MLO_ACTION_NONE;
+  return k->rule_ladder
+      || transport_is_feedback (c) ? mlo_ladder_rule (&c->ladder, ctx, mask, RULE_MARGIN) : MLO_ACTION_NONE;
 }
 
 /* A deaf encoder's rate is held by size and frame rate: down while it puts out more than was decided, and not up

@@ -5,6 +5,7 @@
 #include "mlo-bitrate-predictor.h"
 #include "mlo-policy.h"
 #include "mlo-quality-optimizer.h"
+#include "mlo-transport.h"
 
 G_BEGIN_DECLS
 
@@ -75,6 +76,14 @@ void mlo_controller_on_receiver_report (MloController * c, gint64 now_us, const 
  * loss and bandwidth, after others that had one, are lost feedback.
  */
 void mlo_controller_on_metrics (MloController * c, gint64 now_us, const MloSample * metrics);
+/**
+ * mlo_controller_on_transport:
+ * @view: of the connection that counts, asked at each tick; NULL: there is none any more, or none yet
+ *
+ * Counts as feedback where there is none per packet; before receiver reports and what a server tells. Rules decide:
+ * the networks never saw such feedback.
+ */
+void mlo_controller_on_transport (MloController * c, const MloTransportView * view);
 const MloDecision *mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local);
 const MloDecision *mlo_controller_react (MloController * c, gint64 now_us);
 

@@ -206,6 +206,37 @@ advance_reported (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardO
   }
 }
 
+/* A transport that is asked has a rule of its own. */
+static void
+advance_transport (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardOutput * out)
+{
+  static const struct
+  {
+    MloLimiter limiter;
+    const char *reason;
+  } words[] = {
+    [MLO_TRANSPORT_RISES] = {MLO_LIMITER_GUARD, "transport: rises while the queue is empty"},
+    [MLO_TRANSPORT_WAITS] = {MLO_LIMITER_GUARD, "transport: waits for an empty queue"},
+    [MLO_TRANSPORT_CUTS] = {MLO_LIMITER_NETWORK, "transport: more is sent than gets through"},
+    [MLO_TRANSPORT_DRAINS] = {MLO_LIMITER_NETWORK, "transport: the queue drains first"},
+    [MLO_TRANSPORT_SOURCE] = {MLO_LIMITER_SOURCE, "transport: the pictures need no more"},
+  };
+  const MloTransportRuleInput rule = {
+    .now_us = in->now_us,
+    .dt_s = dt_s,
+    .target_delay_ms = in->limits->target_delay_ms,
+    .encoded_kbps = in->encoded_kbps,
+    .view = in->transport,
+  };
+  MloTransportVerdict verdict = MLO_TRANSPORT_WAITS;
+
+  /* Nothing new came between two ticks. */
+  if (in->tick)
+    g->bitrate_kbps = mlo_transport_rule_advance (&g->transport_rule, &rule, g->bitrate_kbps, &verdict);
+  out->limiter = words[verdict].limiter;
+  out->reason = words[verdict].reason;
+}
+
 static void
 advance_networks (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardOutput * out)
 {
@@ -258,7 +289,10 @@ mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
     out->reason = in->per_packet ? "feedback is lost: probes only" : "feedback is lost";
   } else {
     cut = congested (g, in);
-    if (in->reports_only) {
+    if (in->transport) {
+      enter (g, in->now_us, MLO_GUARD_FALLBACK);
+      advance_transport (g, in, dt_s, out);
+    } else if (in->reports_only) {
       enter (g, in->now_us, MLO_GUARD_FALLBACK);
       advance_reported (g, in, dt_s, out);
     } else if (!networks) {

@@ -3,6 +3,7 @@
 #define MLO_GUARD_H
 
 #include "mlo-policy.h"
+#include "mlo-transport-rule.h"
 
 G_BEGIN_DECLS
 
@@ -29,6 +30,7 @@ typedef struct
   double report_interval_s;     /* since the one before it; 0: it is the first */
   double delivered_kbps;        /* what it says arrived, of encoder output; < 0: unknown */
   double encoded_kbps;          /* measured; < 0: unknown */
+  const MloTransportView *transport;    /* it is the feedback, and new at a tick; NULL: it is not */
   const MloLimits *limits;
 } MloGuardInput;
 
@@ -45,6 +47,7 @@ typedef struct
   double goal_kbps;             /* what the last report allows; 0: none came yet */
   double ceiling_kbps;          /* what arrived when it was too much; 0: never was */
   double reported_loss;         /* over the last second */
+  MloTransportRule transport_rule;      /* with a transport that is asked */
   gboolean was_lost;
   gint64 lost_since_us;
 } MloGuard;
