@@ -266,7 +266,7 @@ static const struct
   const char *key, *value;      /* metadata */
   const char *tensor;           /* to change */
   enum
-  { KEEP, DROP, RENAME, FLATTEN, LONGER } change;
+  { KEEP, DROP, RENAME, FLATTEN, LONGER, WIDE } change;
   MloError code;
   const char *says;
 } bad_models[] = {
@@ -293,6 +293,7 @@ static const struct
   {NULL, NULL, "lstm.weight_ih_l1", DROP, MLO_ERROR_SHAPE, "_l1' has no place"},
   {NULL, NULL, "fc.3.bias", RENAME, MLO_ERROR_MISSING, "fc.3.bias"},
   {NULL, NULL, "lstm.weight_hh_l0", FLATTEN, MLO_ERROR_SHAPE, "lstm.weight_hh_l0"},
+  {NULL, NULL, "lstm.weight_hh_l0", WIDE, MLO_ERROR_SHAPE, "not (4 H, H)"},
   {NULL, NULL, "lstm.weight_hh_l1", FLATTEN, MLO_ERROR_SHAPE, "lstm.weight_hh_l1"},
   {NULL, NULL, "fc.0.weight", FLATTEN, MLO_ERROR_SHAPE, "(1280), not (64, 20)"},
   {NULL, NULL, "fc.6.bias", LONGER, MLO_ERROR_SHAPE, "(2), not (1)"},
@@ -315,7 +316,7 @@ test_bad_models (Fixture * f, gconstpointer data)
       mlo_tensorfile_set_metadata (bad, bad_models[i].key, bad_models[i].value);
     for (guint k = 0; k < mlo_tensorfile_size (good); k++) {
       const MloTensor *t = mlo_tensorfile_get (good, k);
-      const gsize flat = t->count, longer = t->count + 1;
+      const gsize flat = t->count, longer = t->count + 1, wide[2] = { 1, t->count };
       g_autofree float *more = g_new0 (float, longer);
 
       if (g_strcmp0 (t->name, bad_models[i].tensor) != 0)
@@ -324,6 +325,8 @@ test_bad_models (Fixture * f, gconstpointer data)
         mlo_tensorfile_add (bad, "fc.9.bias", t->n_dims, t->dims, t->data);
       else if (bad_models[i].change == FLATTEN)
         mlo_tensorfile_add (bad, t->name, 1, &flat, t->data);
+      else if (bad_models[i].change == WIDE)
+        mlo_tensorfile_add (bad, t->name, 2, wide, t->data);
       else if (bad_models[i].change == LONGER)
         mlo_tensorfile_add (bad, t->name, 1, &longer, more);
     }

@@ -126,7 +126,9 @@ add_tensor (Reader * r, const char *name, const MloPickleTensor * t, MloTensorFi
   r->total += t->count * sizeof (float);
   if (mlo_tensorfile_size (out) == MLO_TENSORFILE_MAX_TENSORS || r->total > MLO_TENSORFILE_MAX_BYTES)
     return fail (r, MLO_ERROR_TOO_LARGE, error, name, "is one tensor or byte too many");
-  values = g_new (float, t->count);
+  values = g_try_new (float, t->count);
+  if (t->count > 0 && !values)
+    return mlo_error_memory (error, r->where, t->count * sizeof *values);
   if (!copy_view (r, name, t, g_bytes_get_data (bytes, NULL), values, error))
     return FALSE;
   mlo_tensorfile_add (out, name, t->n_dims, t->dims, values);

@@ -95,6 +95,10 @@ mlo_zip_parse (const char *where, const guint8 * data, gsize size, GError ** err
     g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "%s: not a zip archive", where);
     return NULL;
   }
+  if (!a) {
+    mlo_error_memory (error, where, size);
+    return NULL;
+  }
   /* By the directory at the end, as PyTorch reads it, not by what lies about in front of it. */
   archive_read_support_format_zip_seekable (a);
   if (archive_read_open_memory (a, data, size) != ARCHIVE_OK) {

@@ -2,6 +2,7 @@
 #include "mlo-bitrate-predictor.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mlo-error.h"
@@ -59,26 +60,30 @@ shape (int hidden, int layers)
   return net;
 }
 
+/* With the parameters 0; NULL where there is not the memory. */
 static MloBitratePredictor *
 allocate (const MloPredictorConfig * config)
 {
-  MloBitratePredictor *p = g_new0 (MloBitratePredictor, 1);
+  g_autoptr (MloBitratePredictor) p = g_new0 (MloBitratePredictor, 1);
 
   p->config = *config;
   p->net = shape ((int) config->hidden, (int) config->layers);
   g_assert (nn_recurrent_valid (&p->net));
   p->n_params = nn_recurrent_parameters (&p->net);
-  p->params = g_new0 (float, p->n_params);
-  return p;
+  p->params = g_try_new0 (float, p->n_params);
+  return p->params ? g_steal_pointer (&p) : NULL;
 }
 
 MloBitratePredictor *
 mlo_bitrate_predictor_new (const MloPredictorConfig * config, MloRandom * random)
 {
   MloBitratePredictor *p = allocate (config);
-  const gsize lstm = nn_lstm_parameters (&p->net.lstm);
   const double bound = 1.0 / sqrt (config->hidden);
+  gsize lstm;
 
+  if (!p)
+    g_error ("not enough memory for a predictor of %u x %u", config->hidden, config->layers);
+  lstm = nn_lstm_parameters (&p->net.lstm);
   for (gsize i = 0; i < lstm; i++)
     p->params[i] = (float) mlo_random_range (random, -bound, bound);
   mlo_model_init_dense (&p->net.head, p->params + lstm, random);
@@ -91,18 +96,22 @@ mlo_bitrate_predictor_free (MloBitratePredictor * p)
   if (!p)
     return;
   g_free (p->params);
-  g_aligned_free (p->packed);
+  free (p->packed);
   g_free (p);
 }
 
-static void
+/* FALSE where there is not the memory. */
+static gboolean
 pack (MloBitratePredictor * p)
 {
   const NnWeights weights = nn_recurrent_weights (&p->net, p->params);
 
-  p->packed = g_aligned_alloc (1, nn_recurrent_packed_size (&p->net, weights), NN_PACKED_ALIGNMENT);
+  p->packed = mlo_model_try_aligned (nn_recurrent_packed_size (&p->net, weights));
+  if (!p->packed)
+    return FALSE;
   nn_recurrent_pack (&p->net, p->params, weights, p->packed);
   g_clear_pointer (&p->params, g_free);
+  return TRUE;
 }
 
 void
@@ -119,8 +128,10 @@ mlo_bitrate_predictor_copy (const MloBitratePredictor * p)
 {
   MloBitratePredictor *copy = allocate (&p->config);
 
-  mlo_bitrate_predictor_copy_parameters (p, copy->params);
-  pack (copy);
+  if (copy)
+    mlo_bitrate_predictor_copy_parameters (p, copy->params);
+  if (!copy || !pack (copy))
+    g_error ("not enough memory for a copy of a network");
   return copy;
 }
 
@@ -134,7 +145,7 @@ read_shape (const char *path, const MloTensorFile * f, MloPredictorConfig * conf
     g_set_error (error, MLO_ERROR, MLO_ERROR_MISSING, "%s: no tensor 'lstm.weight_hh_l0'", path);
     return FALSE;
   }
-  if (hh->n_dims != 2 || hh->dims[1] < 1 || hh->dims[1] > NN_MAX_WIDTH) {
+  if (hh->n_dims != 2 || hh->dims[1] < 1 || hh->dims[1] > NN_MAX_WIDTH || hh->dims[0] != 4 * hh->dims[1]) {
     g_set_error (error, MLO_ERROR, MLO_ERROR_SHAPE, "%s: tensor 'lstm.weight_hh_l0' is not (4 H, H) with H of 1 to %d",
         path, NN_MAX_WIDTH);
     return FALSE;
@@ -186,7 +197,7 @@ lstm_tensor (const NnLstm * n, int layer, guint k, char **name, int *rows, int *
       lstm_tensors[k].tensor == NN_LSTM_WEIGHT_HH ? n->hidden : 0;
 }
 
-/* (transfer full) @params: (p->n_params) */
+/* (transfer full) @params: (p->n_params), or NULL: the names alone. */
 static MloTensorFile *
 to_file (const MloBitratePredictor * p, const float *params, const char *training)
 {
@@ -203,9 +214,11 @@ to_file (const MloBitratePredictor * p, const float *params, const char *trainin
       int rows, columns;
 
       lstm_tensor (&p->net.lstm, l, k, &name, &rows, &columns);
-      mlo_model_add (f, name, rows, columns, params + nn_lstm_offset (&p->net.lstm, l, lstm_tensors[k].tensor));
+      mlo_model_add (f, name, rows, columns,
+          params ? params + nn_lstm_offset (&p->net.lstm, l, lstm_tensors[k].tensor) : NULL);
     }
-  mlo_model_add_dense (f, "fc.", head_positions, &p->net.head, params + nn_lstm_parameters (&p->net.lstm));
+  mlo_model_add_dense (f, "fc.", head_positions, &p->net.head,
+      params ? params + nn_lstm_parameters (&p->net.lstm) : NULL);
   return f;
 }
 
@@ -219,6 +232,12 @@ mlo_bitrate_predictor_from_tensors (const char *path, const MloTensorFile * f, G
   if (!read_config (path, f, &config, error))
     return NULL;
   p = allocate (&config);
+  if (!p) {
+    const NnRecurrent net = shape ((int) config.hidden, (int) config.layers);
+
+    mlo_error_memory (error, path, nn_recurrent_parameters (&net) * sizeof (float));
+    return NULL;
+  }
   for (int l = 0; l < p->net.lstm.layers; l++)
     for (guint k = 0; k < G_N_ELEMENTS (lstm_tensors); k++) {
       g_autofree char *name = NULL;
@@ -229,12 +248,15 @@ mlo_bitrate_predictor_from_tensors (const char *path, const MloTensorFile * f, G
               p->params + nn_lstm_offset (&p->net.lstm, l, lstm_tensors[k].tensor), error))
         return NULL;
     }
-  own = to_file (p, p->params, NULL);
+  own = to_file (p, NULL, NULL);
   if (!mlo_model_bind_dense (path, f, "fc.", head_positions, &p->net.head,
           p->params + nn_lstm_parameters (&p->net.lstm), error)
       || !mlo_model_check_names (path, f, own, error))
     return NULL;
-  pack (p);
+  if (!pack (p)) {
+    mlo_error_memory (error, path, p->n_params * sizeof (float));
+    return NULL;
+  }
   return g_steal_pointer (&p);
 }
 
@@ -277,7 +299,7 @@ mlo_bitrate_predictor_parameters (MloBitratePredictor * p, gsize * count)
   if (p->packed) {
     p->params = g_new (float, p->n_params);
     nn_recurrent_unpack (&p->net, p->packed, p->params);
-    g_aligned_free (g_steal_pointer (&p->packed));
+    g_clear_pointer (&p->packed, free);
   }
   return p->params;
 }

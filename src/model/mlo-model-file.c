@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mlo-error.h"
+#include "nn-packed.h"
 
 static const char *const scaling_names[] = {
   [MLO_SCALING_REFERENCE] = "reference",
@@ -152,9 +153,12 @@ mlo_model_bind_dense (const char *path, const MloTensorFile * f, const char *pre
 void
 mlo_model_add (MloTensorFile * f, const char *name, int rows, int columns, const float *from)
 {
-  const gsize dims[2] = { (gsize) rows, (gsize) columns };
+  const gsize dims[2] = { (gsize) rows, (gsize) columns }, none = 0;
 
-  mlo_tensorfile_add (f, name, columns ? 2 : 1, dims, from);
+  if (from)
+    mlo_tensorfile_add (f, name, columns ? 2 : 1, dims, from);
+  else
+    mlo_tensorfile_add (f, name, 1, &none, NULL);
 }
 
 void
@@ -165,8 +169,8 @@ mlo_model_add_dense (MloTensorFile * f, const char *prefix, const int *positions
     g_autofree char *weight = g_strdup_printf ("%s%d.weight", prefix, positions[l]);
     g_autofree char *bias = g_strdup_printf ("%s%d.bias", prefix, positions[l]);
 
-    mlo_model_add (f, weight, net->size[l + 1], net->size[l], params + nn_dense_weight_offset (net, l));
-    mlo_model_add (f, bias, net->size[l + 1], 0, params + nn_dense_bias_offset (net, l));
+    mlo_model_add (f, weight, net->size[l + 1], net->size[l], params ? params + nn_dense_weight_offset (net, l) : NULL);
+    mlo_model_add (f, bias, net->size[l + 1], 0, params ? params + nn_dense_bias_offset (net, l) : NULL);
   }
 }
 
@@ -207,4 +211,12 @@ mlo_model_init_dense (const NnDense * net, float *params, MloRandom * random)
     for (gsize i = nn_dense_weight_offset (net, l); i < end; i++)
       params[i] = (float) mlo_random_range (random, -bound, bound);
   }
+}
+
+gpointer
+mlo_model_try_aligned (gsize bytes)
+{
+  void *block = NULL;
+
+  return posix_memalign (&block, NN_PACKED_ALIGNMENT, MAX (bytes, 1)) == 0 ? block : NULL;
 }

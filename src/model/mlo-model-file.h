@@ -41,6 +41,7 @@ gboolean mlo_model_bind (const char *path, const MloTensorFile * f, const char *
 /* The dense layers' tensors as PyTorch names them: prefix + position of the layer in its nn.Sequential. */
 gboolean mlo_model_bind_dense (const char *path, const MloTensorFile * f, const char *prefix, const int *positions,
     const NnDense * net, float *params, GError ** error);
+/* @from NULL: the name alone, as mlo_model_check_names () wants it. */
 void mlo_model_add (MloTensorFile * f, const char *name, int rows, int columns, const float *from);
 void mlo_model_add_dense (MloTensorFile * f, const char *prefix, const int *positions, const NnDense * net,
     const float *params);
@@ -48,6 +49,8 @@ void mlo_model_add_dense (MloTensorFile * f, const char *prefix, const int *posi
 /* Whether @params may be written: all are finite. */
 gboolean mlo_model_check_finite (const char *path, const float *params, gsize n, GError ** error);
 /* Whether the file has no tensor but those that @own, as we would write it, has. */
+/* For packed weights, to be freed with free (); NULL where there is not the memory. */
+gpointer mlo_model_try_aligned (gsize bytes);
 gboolean mlo_model_check_names (const char *path, const MloTensorFile * f, const MloTensorFile * own, GError ** error);
 
 /* As PyTorch initialises Linear: weights and bias uniform in +-1/sqrt(inputs). */

@@ -2,8 +2,10 @@
 #include "mlo-quality-optimizer.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "mlo-error.h"
 #include "mlo-model-file.h"
 #include "nn-packed.h"
 
@@ -28,15 +30,16 @@ static const int positions[] = { 0, 3, 6, 8 };
 /* Of the scratch for one state: two buffers of the widest layer. */
 #define SCRATCH (2 * 128)
 
+/* With the parameters 0; NULL where there is not the memory. */
 static MloQualityOptimizer *
 allocate (const MloOptimizerConfig * config)
 {
-  MloQualityOptimizer *q = g_new0 (MloQualityOptimizer, 1);
+  g_autoptr (MloQualityOptimizer) q = g_new0 (MloQualityOptimizer, 1);
 
   q->config = *config;
   q->n_params = nn_dense_parameters (&net);
-  q->params = g_new0 (float, q->n_params);
-  return q;
+  q->params = g_try_new0 (float, q->n_params);
+  return q->params ? g_steal_pointer (&q) : NULL;
 }
 
 MloQualityOptimizer *
@@ -44,6 +47,8 @@ mlo_quality_optimizer_new (const MloOptimizerConfig * config, MloRandom * random
 {
   MloQualityOptimizer *q = allocate (config);
 
+  if (!q)
+    g_error ("not enough memory for a network");
   mlo_model_init_dense (&net, q->params, random);
   return q;
 }
@@ -54,18 +59,22 @@ mlo_quality_optimizer_free (MloQualityOptimizer * q)
   if (!q)
     return;
   g_free (q->params);
-  g_aligned_free (q->packed);
+  free (q->packed);
   g_free (q);
 }
 
-static void
+/* FALSE where there is not the memory. */
+static gboolean
 pack (MloQualityOptimizer * q)
 {
   const NnWeights weights = nn_dense_weights (&net, q->params);
 
-  q->packed = g_aligned_alloc (1, nn_dense_packed_size (&net, weights), NN_PACKED_ALIGNMENT);
+  q->packed = mlo_model_try_aligned (nn_dense_packed_size (&net, weights));
+  if (!q->packed)
+    return FALSE;
   nn_dense_pack (&net, q->params, weights, q->packed);
   g_clear_pointer (&q->params, g_free);
+  return TRUE;
 }
 
 void
@@ -82,8 +91,10 @@ mlo_quality_optimizer_copy (const MloQualityOptimizer * q)
 {
   MloQualityOptimizer *copy = allocate (&q->config);
 
-  mlo_quality_optimizer_copy_parameters (q, copy->params);
-  pack (copy);
+  if (copy)
+    mlo_quality_optimizer_copy_parameters (q, copy->params);
+  if (!copy || !pack (copy))
+    g_error ("not enough memory for a copy of a network");
   return copy;
 }
 
@@ -110,11 +121,18 @@ mlo_quality_optimizer_from_tensors (const char *path, const MloTensorFile * f, G
       || !mlo_model_read_number (path, f, "margin", 0.0, 0.0, MAX_MARGIN, &config.margin, error))
     return NULL;
   q = allocate (&config);
-  own = to_file (q, q->params, NULL);
+  if (!q) {
+    mlo_error_memory (error, path, nn_dense_parameters (&net) * sizeof (float));
+    return NULL;
+  }
+  own = to_file (q, NULL, NULL);
   if (!mlo_model_bind_dense (path, f, "", positions, &net, q->params, error)
       || !mlo_model_check_names (path, f, own, error))
     return NULL;
-  pack (q);
+  if (!pack (q)) {
+    mlo_error_memory (error, path, q->n_params * sizeof (float));
+    return NULL;
+  }
   return g_steal_pointer (&q);
 }
 
@@ -163,7 +181,7 @@ mlo_quality_optimizer_parameters (MloQualityOptimizer * q, gsize * count)
   if (q->packed) {
     q->params = g_new (float, q->n_params);
     nn_dense_unpack (&net, q->packed, q->params);
-    g_aligned_free (g_steal_pointer (&q->packed));
+    g_clear_pointer (&q->packed, free);
   }
   return q->params;
 }

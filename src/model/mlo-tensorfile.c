@@ -95,7 +95,7 @@ mlo_tensorfile_metadata_keys (const MloTensorFile * f)
   return (char **) g_ptr_array_free (copy, FALSE);
 }
 
-/* With room for the product of @dims, not filled. */
+/* With room for the product of @dims, not filled; NULL where there is not the memory. */
 static MloTensor *
 add_room (MloTensorFile * f, const char *name, guint n_dims, const gsize * dims)
 {
@@ -109,7 +109,11 @@ add_room (MloTensorFile * f, const char *name, guint n_dims, const gsize * dims)
     t->dims[i] = dims[i];
     t->count *= dims[i];
   }
-  t->data = g_new (float, t->count);
+  t->data = g_try_new (float, t->count);
+  if (t->count > 0 && !t->data) {
+    tensor_free (t);
+    return NULL;
+  }
   g_ptr_array_add (f->tensors, t);
   return t;
 }
@@ -119,6 +123,8 @@ mlo_tensorfile_add (MloTensorFile * f, const char *name, guint n_dims, const gsi
 {
   MloTensor *t = add_room (f, name, n_dims, dims);
 
+  if (!t)
+    g_error ("not enough memory for tensor %s", name);
   if (t->count > 0)
     memcpy (t->data, data, t->count * sizeof *data);
 }
@@ -341,6 +347,8 @@ read_tensors (MloTensorFile * f, const char *where, GArray * entries, const guin
     const Entry *e = &g_array_index (entries, Entry, i);
     MloTensor *t = add_room (f, e->name, e->n_dims, e->dims);
 
+    if (!t)
+      return mlo_error_memory (error, where, e->count * sizeof *t->data);
     for (gsize k = 0; k < e->count; k++) {
       t->data[k] = mlo_tensor_type_read (e->type, data + e->begin + k * e->type->bytes);
       if (!isfinite (t->data[k])) {

@@ -24,9 +24,13 @@ typedef enum
   MLO_ERROR_VERSION,            /* written by a later version */
   MLO_ERROR_ARGUMENT,           /* a wrong option or argument */
   MLO_ERROR_CANCELLED,          /* interrupted by the user */
+  MLO_ERROR_MEMORY,             /* not enough for what a file holds */
 } MloError;
 
 GQuark mlo_error_quark (void);
+
+/* For what is as large as a file says: the allocation of @bytes failed while @where was read. Returns FALSE. */
+gboolean mlo_error_memory (GError ** error, const char *where, gsize bytes);
 
 G_END_DECLS
 #endif

@@ -47,7 +47,9 @@ mlo_file_read (const char *path, gsize most, guint8 ** data, gsize * size, GErro
     return FALSE;
   }
   *size = (gsize) st.st_size;
-  bytes = g_malloc (*size + 1);
+  bytes = g_try_malloc (*size + 1);
+  if (!bytes)
+    return mlo_error_memory (error, path, *size + 1);
   while (at < *size) {
     gssize n = read (fd, bytes + at, *size - at);
 

@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  *
  * The bytes of a regular file; a pipe or device is refused instead of waited for.
  *
- * Returns: FALSE with MLO_ERROR_MISSING, _IO, _TOO_LARGE or _TRUNCATED, the path in the message.
+ * Returns: FALSE with MLO_ERROR_MISSING, _IO, _TOO_LARGE, _MEMORY or _TRUNCATED, the path in the message.
  */
 gboolean mlo_file_read (const char *path, gsize most, guint8 ** data, gsize * size, GError ** error);
 
