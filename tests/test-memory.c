@@ -186,7 +186,8 @@ try (guint which, gint at, gsize size)
   if (WIFEXITED (status))
     return MIN ((guint) WEXITSTATUS (status), END_WRONG);
   /* g_error () traps or aborts. */
-  return WIFSIGNALED (status) && (WTERMSIG (status) == SIGTRAP || WTERMSIG (status) == SIGABRT) ? END_ABORTED : END_WRONG;
+  return WIFSIGNALED (status) && (WTERMSIG (status) == SIGTRAP
+      || WTERMSIG (status) == SIGABRT) ? END_ABORTED : END_WRONG;
 }
 
 /* How many there are. */

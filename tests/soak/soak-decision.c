@@ -114,13 +114,15 @@ react (MloPolicy * policy, gint64 now_us)
   return check (s, s->inner->klass->react (s->inner, now_us + s->offset_us));
 }
 
-static const MloPolicyClass soak_class = { "soak", on_packets, on_frame_sent, on_receiver_report, tick, react, NULL, NULL };
+static const MloPolicyClass soak_class =
+    { "soak", on_packets, on_frame_sent, on_receiver_report, tick, react, NULL, NULL };
 
 static void
 episode (Soak * s, guint64 seed)
 {
   MloEnvConfig config;
-  g_autoptr (MloTrace) trace = mlo_rollout_draw_link ((MloTraceKind) (seed % MLO_N_TRACE_KINDS), seed, EPISODE_S, &config);
+  g_autoptr (MloTrace) trace =
+      mlo_rollout_draw_link ((MloTraceKind) (seed % MLO_N_TRACE_KINDS), seed, EPISODE_S, &config);
   g_autoptr (MloEnv) env = NULL;
   MloEnvStep step;
 
@@ -144,7 +146,8 @@ new_controller (const MloBitratePredictor * p, const MloQualityOptimizer * q)
   config.limits = mlo_limits_default;
   config.limits.min_bitrate_kbps = MIN_KBPS;
   config.limits.max_bitrate_kbps = MAX_KBPS;
-  config.source = (MloSource) { 1280, 720, 60.0 };
+  config.source = (MloSource) {
+  1280, 720, 60.0};
   config.traits = mlo_actuator_traits_default;
   config.interval_us = INTERVAL_US;
   config.predictor = p;

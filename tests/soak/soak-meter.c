@@ -29,7 +29,7 @@ soak_measure (SoakPoint * point, double minutes)
   }
   point->minutes = minutes;
   point->heap_kib = (double) (m.uordblks + m.hblkhd) / 1024.0;
-  point->rss_kib = (double) pages * (double) sysconf (_SC_PAGESIZE) / 1024.0;
+  point->rss_kib = (double) pages *(double) sysconf (_SC_PAGESIZE) / 1024.0;
   point->threads = count_entries ("/proc/self/task");
   point->files = count_entries ("/proc/self/fd");
 }
