@@ -48,6 +48,8 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 #define METRICS_LOSS 0.1
 /* Smoothing of the bitrate by which the ladder goes, a second. */
 #define LADDER_SMOOTH_S 3.0
+/* ... and what is usual beside it. */
+#define LADDER_USUAL_S 20.0
 /* A deaf encoder may put out this much more than was decided. */
 #define DEAF_EXCESS 1.15
 /* Points of R that the rule wants for a step. */
@@ -88,7 +90,7 @@ struct _MloController
   double gap_ms[RECENT_TICKS];  /* per tick: what gaps between frames sent had above 100 ms */
   guint gain;
   gint64 gain_us;
-  double ladder_kbps;           /* smoothed bitrate */
+  double ladder_kbps, usual_kbps;       /* smoothed bitrate, over seconds and over longer */
   MloSample sample;             /* last tick's */
   float optimizer_state[MLO_OPTIMIZER_FEATURES];
   double predicted_kbps;
@@ -177,7 +179,7 @@ mlo_controller_reset (MloController * c)
   c->frame_bytes = 0.0;
   c->gain = GAIN_NEUTRAL;
   c->gain_us = 0;
-  c->ladder_kbps = c->guard.bitrate_kbps;
+  c->ladder_kbps = c->usual_kbps = c->guard.bitrate_kbps;
   c->predicted_kbps = -1.0;
   c->last_rise_us = 0;
   if (c->predictor_state)
@@ -742,9 +744,14 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
   if (k->predict && measured)
     c->predicted_kbps = k->predict (k->user_data, &c->sample, c->predicted_kbps);
 
-  c->ladder_kbps += (c->decision.bitrate_kbps - c->ladder_kbps) * (1.0 - exp (-dt_s / LADDER_SMOOTH_S));
+  /* A dead link says nothing of which size is right when it is back. */
+  if (!c->guard.was_lost) {
+    c->ladder_kbps += (c->decision.bitrate_kbps - c->ladder_kbps) * (1.0 - exp (-dt_s / LADDER_SMOOTH_S));
+    c->usual_kbps += (c->decision.bitrate_kbps - c->usual_kbps) * (1.0 - exp (-dt_s / LADDER_USUAL_S));
+  }
   ctx.now_us = now_us;
   ctx.bitrate_kbps = c->ladder_kbps;
+  ctx.usual_kbps = c->usual_kbps;
   ctx.complexity = mlo_sample_get (&c->sample, MLO_FIELD_COMPLEXITY, MLO_USUAL_COMPLEXITY);
   ctx.queue_full = mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms;
   ctx.limits = &k->limits;

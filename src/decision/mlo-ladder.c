@@ -191,7 +191,8 @@ mlo_ladder_rule (const MloLadder * l, const MloLadderContext * ctx, guint32 mask
 static void
 move (MloLadderAxis * a, const MloLadderContext * ctx, guint to)
 {
-  a->fell = to > a->index && a->changed_us != 0 && ctx->bitrate_kbps < MLO_LADDER_FELL * a->bitrate_kbps;
+  a->fell = to > a->index && (ctx->bitrate_kbps < MLO_LADDER_FELL * ctx->usual_kbps
+      || (a->changed_us != 0 && ctx->bitrate_kbps < MLO_LADDER_FELL * a->bitrate_kbps));
   a->left = a->index;
   a->index = to;
   a->changed_us = MAX (ctx->now_us, 1);

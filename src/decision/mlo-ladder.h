@@ -26,7 +26,7 @@ G_BEGIN_DECLS
 #define MLO_LADDER_RATE_DWELL_US (5 * G_USEC_PER_SEC)
 /* ... and before going back to what was left, unless the link fell. */
 #define MLO_LADDER_RETURN_US (30 * G_USEC_PER_SEC)
-/* The link fell: the bitrate is below this share of what it was at the last change. */
+/* The link fell: the bitrate is below this share of what it was at the last change, or of what is usual. */
 #define MLO_LADDER_FELL 0.6
 
 typedef struct
@@ -59,6 +59,7 @@ typedef struct
 {
   gint64 now_us;
   double bitrate_kbps;          /* smoothed target */
+  double usual_kbps;            /* the same over a longer time; <= 0: not known */
   double complexity;            /* 0..1 */
   gboolean queue_full;          /* no key frame into a full queue */
   const MloLimits *limits;

@@ -52,6 +52,8 @@ mlo_window_acked (MloWindow * w, gint64 now_us, const MloPacket * packets, guint
 
   for (guint i = 0; i < n; i++)
     newest = MAX (newest, MIN (packets[i].send_us, now_us));
+  if (newest > w->last_ack_us)
+    w->unanswered = 0;
   w->last_ack_us = newest;
 
   /* A frame's packets leave a little after the frame left the encoder, in order: with a packet sent
@@ -84,13 +86,16 @@ gboolean
 mlo_window_admit (MloWindow * w, gint64 now_us)
 {
   gint64 probe_us = w->probe_interval_us > 0 ? w->probe_interval_us : MLO_WINDOW_PROBE_US;
-  gboolean admit = w->last_admit_us == 0 || now_us - w->last_admit_us >= probe_us;
+  gboolean free = w->probe_interval_us <= 0 && w->in_flight <= w->limit;
+  gboolean admit;
 
-  if (w->probe_interval_us <= 0)
-    admit = admit || w->in_flight <= w->limit;
-  if (admit)
+  for (guint i = 0; i < w->unanswered && probe_us < MLO_WINDOW_PROBE_MAX_US; i++)
+    probe_us *= 2;
+  admit = free || w->last_admit_us == 0 || now_us - w->last_admit_us >= MIN (probe_us, MLO_WINDOW_PROBE_MAX_US);
+  if (admit) {
     w->last_admit_us = now_us;
-  else
+    w->unanswered = free ? 0 : w->unanswered + 1;
+  } else
     w->skipped++;
   return admit;
 }
@@ -100,4 +105,5 @@ mlo_window_flush (MloWindow * w)
 {
   w->head = w->count = 0;
   w->in_flight = 0;
+  w->unanswered = 0;
 }

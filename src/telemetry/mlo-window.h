@@ -15,9 +15,11 @@ G_BEGIN_DECLS
  * set_limit). Each call is O(frames in flight) at worst.
  */
 #define MLO_WINDOW_FRAMES 512
-/* However full, one frame in this time goes on: what was lost at the very end is only acknowledged
- * by what follows it. */
+/* However full, a frame goes on after this time: what was lost at the very end is only acknowledged by what follows
+ * it. Each that brings no answer doubles the time to the next, up to a second: what waits in front of a dead link
+ * tells by itself when the link is back, and each more is one more late picture. */
 #define MLO_WINDOW_PROBE_US 200000
+#define MLO_WINDOW_PROBE_MAX_US G_USEC_PER_SEC
 
 typedef struct
 {
@@ -28,6 +30,7 @@ typedef struct
   guint64 limit;                /* bytes, G_MAXUINT64: none */
   gint64 probe_interval_us;     /* > 0: feedback lost */
   gint64 last_admit_us;
+  guint unanswered;             /* frames that went on as a probe since the last answer */
   guint64 skipped;              /* frames refused so far */
   guint64 total_sent;           /* bytes since init */
   gint64 last_ack_us;           /* send time of the newest acknowledged packet, 0: none */
@@ -45,7 +48,8 @@ void mlo_window_acked (MloWindow * w, gint64 now_us, const MloPacket * packets, 
 void mlo_window_set_limit (MloWindow * w, guint64 limit_bytes, gint64 probe_interval_us);
 
 /* Whether the frame captured now goes to the encoder: at most @limit in flight, or the last one went
- * MLO_WINDOW_PROBE_US ago (probe_interval_us where feedback is lost). Counts the refusal. */
+ * MLO_WINDOW_PROBE_US ago (probe_interval_us where feedback is lost), twice that for each before it that got no
+ * answer. Counts the refusal. */
 gboolean mlo_window_admit (MloWindow * w, gint64 now_us);
 
 /* Everything in flight is forgotten (flush, pause, a new path). */
