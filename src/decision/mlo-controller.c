@@ -50,6 +50,13 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 #define LADDER_SMOOTH_S 3.0
 /* ... and what is usual beside it. */
 #define LADDER_USUAL_S 20.0
+/* The window goes by no more than this share of the greatest bitrate of the last second. */
+#define WINDOW_RATE 1.25
+/* How much less than told counts as the encoder's way and not as pictures that need no more, what is a bitrate that
+ * stands still, and how fast the share is learned, a tick. */
+#define OBEYED_LEAST 0.9
+#define OBEYED_STEADY 0.05
+#define OBEYED_STEP 0.05
 /* A deaf encoder may put out this much more than was decided. */
 #define DEAF_EXCESS 1.15
 /* Points of R that the rule wants for a step. */
@@ -86,6 +93,8 @@ struct _MloController
   guint recent_next;
   double payload_share;         /* of IP bytes that are the encoder's */
   double frame_bytes;           /* smoothed size of a frame */
+  double obeyed;                /* share of what it is told that the encoder puts out */
+  double recent_kbps[RECENT_TICKS];     /* bitrates told, beside recent_capacity */
   gint64 last_sent_us;          /* 0: none yet */
   double gap_ms[RECENT_TICKS];  /* per tick: what gaps between frames sent had above 100 ms */
   guint gain;
@@ -112,6 +121,7 @@ mlo_controller_new (const MloControllerConfig * config)
     c->config.limits = mlo_limits_default;
   if (config->predictor)
     c->predictor_state = mlo_predictor_state_new (config->predictor);
+  c->obeyed = 1.0;
   mlo_ladder_init (&c->ladder, &config->source, &c->config.limits);
   mlo_controller_reset (c);
   return c;
@@ -166,6 +176,7 @@ mlo_controller_reset (MloController * c)
   c->guard.bitrate_kbps = clamp_rate (c, start);
   memset (&c->sample, 0, sizeof c->sample);
   memset (c->recent_capacity, 0, sizeof c->recent_capacity);
+  memset (c->recent_kbps, 0, sizeof c->recent_kbps);
   memset (c->gap_ms, 0, sizeof c->gap_ms);
   c->last_sent_us = 0;
   c->report_us = c->last_report_us = 0;
@@ -473,6 +484,23 @@ mlo_controller_on_metrics (MloController * c, gint64 now_us, const MloSample * m
   estimate_quality (c, now_us);
 }
 
+/* An encoder that stays a little below what it is told (x264enc with a VBV of 200 ms: 4 to 5 %) is told more. Judged
+ * only where the bitrate stood still for as long as the encoder's rate is measured over. */
+static void
+measure_obedience (MloController * c)
+{
+  double told = c->decision.bitrate_kbps, share;
+
+  for (guint i = 0; i < RECENT_TICKS; i++) {
+    if (fabs (c->recent_kbps[i] - told) > OBEYED_STEADY * told)
+      return;
+  }
+  share = mlo_sample_get (&c->sample, MLO_FIELD_ENCODED, -1.0) / told;
+  if (share < OBEYED_LEAST || c->decision.fps > 0.0)
+    return;
+  c->obeyed += OBEYED_STEP * (MIN (share, 1.0) - c->obeyed);
+}
+
 /* Bytes that may be in flight, DESIGN section 6. */
 static guint64
 window_bytes (const MloController * c)
@@ -480,11 +508,15 @@ window_bytes (const MloController * c)
   const MloLimits *l = &c->config.limits;
   double fps = mlo_ladder_fps (&c->ladder) > 0.0 ? mlo_ladder_fps (&c->ladder) : 60.0;
   double hold_ms, bytes, frame = MAX (c->frame_bytes, 125.0 * c->decision.bitrate_kbps / fps);
+  double most = c->decision.bitrate_kbps;
 
   if (!mlo_feedback_any (&c->feedback) || c->capacity.kbps <= 0.0)
     return G_MAXUINT64;
   hold_ms = mlo_feedback_base_rtt_ms (&c->feedback) + l->target_delay_ms + mlo_feedback_interval_ms (&c->feedback);
-  bytes = c->capacity.kbps * c->payload_share * MIN (hold_ms, 60000.0) / 8.0 + frame;
+  /* A path that holds more than is sent has stopped when what was sent in that time is not acknowledged. */
+  for (guint i = 0; i < RECENT_TICKS; i++)
+    most = MAX (most, c->recent_kbps[i]);
+  bytes = MIN (c->capacity.kbps * c->payload_share, WINDOW_RATE * most) * MIN (hold_ms, 60000.0) / 8.0 + frame;
   return (guint64) MAX (bytes, 2.0 * frame);
 }
 
@@ -582,7 +614,7 @@ publish (MloController * c, gint64 now_us, const MloGuardOutput * out)
   d->state = out->state;
   d->limiter = out->limiter;
   d->reason = out->reason;
-  d->bitrate_kbps = clamp_rate (c, dead_band (c, now_us, out->bitrate_kbps));
+  d->bitrate_kbps = clamp_rate (c, dead_band (c, now_us, out->bitrate_kbps / c->obeyed));
   if (!c->config.traits.can_bitrate || !(c->config.limits.adapt & MLO_ADAPT_BITRATE)) {
     d->bitrate_kbps = before.bitrate_kbps;
     d->limiter = c->config.traits.can_bitrate ? MLO_LIMITER_USER : MLO_LIMITER_ENCODER;
@@ -735,6 +767,8 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
   estimate_quality (c, now_us);
   c->recent_capacity[c->recent_next] = c->capacity_us != 0 && now_us - c->capacity_us < G_USEC_PER_SEC
       ? c->capacity.kbps : 0.0;
+  c->recent_kbps[c->recent_next] = c->decision.bitrate_kbps;
+  measure_obedience (c);
   c->recent_next = (c->recent_next + 1) % RECENT_TICKS;
   c->gap_ms[c->recent_next] = 0.0;
 
