@@ -52,6 +52,8 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 #define LADDER_USUAL_S 20.0
 /* The window goes by no more than this share of the greatest bitrate of the last second. */
 #define WINDOW_RATE 1.25
+/* A report that is later than this share of the target makes the next frames smaller. */
+#define SILENT_FREE 0.5
 /* How much less than told counts as the encoder's way and not as pictures that need no more, what is a bitrate that
  * stands still, and how fast the share is learned, a tick. */
 #define OBEYED_LEAST 0.9
@@ -351,17 +353,20 @@ feedback_lost (const MloController * c, gint64 now_us)
       && now_us - MAX (c->flight.send_us[c->flight.head], c->feedback.last_us) > patience;
 }
 
+/* A frame that should have been acknowledged by now waits somewhere. */
+static double
+silent_ms (const MloController * c, gint64 now_us)
+{
+  if (!mlo_feedback_any (&c->feedback))
+    return 0.0;
+  return oldest_age_ms (c, now_us) - mlo_feedback_base_rtt_ms (&c->feedback) - mlo_feedback_interval_ms (&c->feedback)
+      - (c->config.source.fps > 0.0 ? 1000.0 / c->config.source.fps : 17.0);
+}
+
 static double
 queue_ms_now (const MloController * c, gint64 now_us)
 {
-  double silent;
-
-  if (!mlo_feedback_any (&c->feedback))
-    return 0.0;
-  /* A frame that should have been acknowledged by now waits somewhere. */
-  silent = oldest_age_ms (c, now_us) - mlo_feedback_base_rtt_ms (&c->feedback)
-      - mlo_feedback_interval_ms (&c->feedback) - (c->config.source.fps > 0.0 ? 1000.0 / c->config.source.fps : 17.0);
-  return MAX (c->feedback.frame_queue_ms, silent);
+  return mlo_feedback_any (&c->feedback) ? MAX (c->feedback.frame_queue_ms, silent_ms (c, now_us)) : 0.0;
 }
 
 static gboolean
@@ -559,6 +564,7 @@ guard_input (MloController * c, gint64 now_us, gboolean tick, double wanted_kbps
   in->recent_capacity_kbps = c->capacity.lower_bound ? -1.0 : media_kbps (c, recent);
   in->queue_ms = in->per_packet ? queue_ms_now (c, now_us) : mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0);
   in->wait_ms = in->per_packet ? c->feedback.queue_ms : in->queue_ms;
+  in->silent_ms = silent_ms (c, now_us) - SILENT_FREE * c->config.limits.target_delay_ms;
   in->loss = mlo_sample_get (&c->sample, MLO_FIELD_PACKET_LOSS, 0.0);
   in->encoded_kbps = mlo_sample_get (&c->sample, MLO_FIELD_ENCODED, -1.0);
   in->reports_only = !in->per_packet && c->report_us != 0;

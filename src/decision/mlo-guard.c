@@ -39,8 +39,12 @@
 #define NEAR_CEILING 1.03
 /* Clean so far beyond it: the link is another one. */
 #define PAST_CEILING 1.1
-/* While feedback is lost the probes get smaller, by this a second: they are what must drain when the link is back. */
-#define LOST_PER_SECOND 0.5
+/* While reports are overdue the few frames that go on get smaller, by this for each target delay of silence: they are
+ * what must drain when the link is back. What the guard allows stays, for the time when it is. */
+#define SILENT_SHARE 0.5
+/* After a stop the bitrate is at once this share of what the path was measured to carry since, where the networks
+ * want that. */
+#define RETURN_SHARE 0.8
 #define CUT 0.85
 #define CUT_INTERVAL_US 200000
 
@@ -255,6 +259,8 @@ advance_networks (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardO
     out->reason = in->per_packet ? "not above the capacity of the last second" : "held at the capacity told";
   }
   allowed = rise (g, dt_s, RISE_NETWORKS);
+  if (in->per_packet && in->queue_ms < QUEUE_EMPTY * in->limits->target_delay_ms)
+    allowed = MAX (allowed, RETURN_SHARE * in->capacity_kbps);
   if (want > allowed) {
     want = allowed;
     out->limiter = MLO_LIMITER_GUARD;
@@ -266,7 +272,7 @@ advance_networks (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardO
 void
 mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
 {
-  double lost_share = 1.0;
+  double share = 1.0;
   gboolean cut, networks = in->wanted_kbps >= 0.0 && isfinite (in->wanted_kbps) && (in->per_packet || in->told);
   double dt_s = g->last_tick_us == 0 ? 0.1 : (double) (in->now_us - g->last_tick_us) / 1e6;
 
@@ -279,12 +285,8 @@ mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
     out->reason = "no feedback yet: the start bitrate stays";
   } else if (in->lost) {
     enter (g, in->now_us, MLO_GUARD_FALLBACK);
-    if (!g->was_lost) {
+    if (!g->was_lost)
       g->bitrate_kbps *= 0.5;
-      g->lost_since_us = in->now_us;
-    }
-    if (in->per_packet)
-      lost_share = pow (LOST_PER_SECOND, (double) (in->now_us - g->lost_since_us) / 1e6);
     out->limiter = MLO_LIMITER_NETWORK;
     out->reason = in->per_packet ? "feedback is lost: probes only" : "feedback is lost";
   } else {
@@ -327,6 +329,8 @@ mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out)
     out->limiter = MLO_LIMITER_USER;
     out->reason = "held at max-bitrate";
   }
-  out->bitrate_kbps = MAX (lost_share * g->bitrate_kbps, in->limits->min_bitrate_kbps);
+  if (in->silent_ms > 0.0)
+    share = pow (SILENT_SHARE, in->silent_ms / MAX (in->limits->target_delay_ms, 1.0));
+  out->bitrate_kbps = MAX (share * g->bitrate_kbps, in->limits->min_bitrate_kbps);
   out->state = g->state;
 }

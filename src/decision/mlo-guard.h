@@ -24,6 +24,7 @@ typedef struct
   double recent_capacity_kbps;  /* largest of the last second; < 0: unknown */
   double queue_ms;              /* backlog met by the newest frame */
   double wait_ms;               /* newest packet's delay, its own frame's service included */
+  double silent_ms;             /* for how long a report has been overdue; <= 0: none is */
   double loss;                  /* 0..1 */
   gboolean reports_only;        /* receiver reports are all there is */
   gboolean report;              /* one of them came since the last call */
@@ -49,7 +50,6 @@ typedef struct
   double reported_loss;         /* over the last second */
   MloTransportRule transport_rule;      /* with a transport that is asked */
   gboolean was_lost;
-  gint64 lost_since_us;
 } MloGuard;
 
 typedef struct
