@@ -52,6 +52,9 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 #define LADDER_USUAL_S 20.0
 /* The window goes by no more than this share of the greatest bitrate of the last second. */
 #define WINDOW_RATE 1.25
+/* Above so many times the bitrate now, this share of the target delay is enough. */
+#define WINDOW_WIDE 2.0
+#define WINDOW_WIDE_TARGET 0.25
 /* A report that is later than this share of the target makes the next frames smaller. */
 #define SILENT_FREE 0.5
 /* How much less than told counts as the encoder's way and not as pictures that need no more, what is a bitrate that
@@ -517,10 +520,12 @@ window_bytes (const MloController * c)
 
   if (!mlo_feedback_any (&c->feedback) || c->capacity.kbps <= 0.0)
     return G_MAXUINT64;
-  hold_ms = mlo_feedback_base_rtt_ms (&c->feedback) + l->target_delay_ms + mlo_feedback_interval_ms (&c->feedback);
-  /* A path that holds more than is sent has stopped when what was sent in that time is not acknowledged. */
   for (guint i = 0; i < RECENT_TICKS; i++)
     most = MAX (most, c->recent_kbps[i]);
+  /* Where the path holds much more than is sent, there is no queue until it stops. */
+  hold_ms = mlo_feedback_base_rtt_ms (&c->feedback) + mlo_feedback_interval_ms (&c->feedback)
+      + (c->capacity.kbps > WINDOW_WIDE * c->decision.bitrate_kbps ? WINDOW_WIDE_TARGET : 1.0) * l->target_delay_ms;
+  /* A path that holds more than is sent has stopped when what was sent in that time is not acknowledged. */
   bytes = MIN (c->capacity.kbps * c->payload_share, WINDOW_RATE * most) * MIN (hold_ms, 60000.0) / 8.0 + frame;
   return (guint64) MAX (bytes, 2.0 * frame);
 }
