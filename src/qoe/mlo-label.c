@@ -32,6 +32,8 @@
 #define PSNR_SLOPE 3.3
 /* Complexity moves all the time; the PSNR of the rates is computed anew after this much. */
 #define COMPLEXITY_STEP 0.02
+/* Of the search between two rates, in their distance: 1.8 %. */
+#define FINEST_STEP 0.125
 G_STATIC_ASSERT ((MLO_LABEL_RATES - 1) % MLO_LABEL_COARSE == 0);
 
 static guint
@@ -146,11 +148,22 @@ fill_rates (MloLabel * l, const MloLabelInput * in)
   }
 }
 
+/* The rate at a place between those of the table, and the PSNR there. */
+static double
+between (const MloLabel * l, double place, double *psnr_db)
+{
+  guint i = (guint) CLAMP (place, 0.0, MLO_LABEL_RATES - 2.0);
+  double part = place - i;
+
+  *psnr_db = l->psnr_db[i] + part * (l->psnr_db[i + 1] - l->psnr_db[i]);
+  return l->rate_kbps[i] * pow (l->rate_kbps[i + 1] / l->rate_kbps[i], part);
+}
+
 double
 mlo_label_curve (MloLabel * l, const MloLabelInput * in, float rewards[MLO_LABEL_POINTS])
 {
   guint steps, n = prepare (l, in, &steps), best = 0, from, to;
-  double reward[MLO_LABEL_RATES];
+  double reward[MLO_LABEL_RATES], place, top, psnr_db;
 
   fill_rates (l, in);
   /* Each MLO_LABEL_COARSE-th rate first, then the best one's neighbours: the reward has one hill, as quality
@@ -171,14 +184,27 @@ mlo_label_curve (MloLabel * l, const MloLabelInput * in, float rewards[MLO_LABEL
         best = i;
     }
   }
-  /* The vertex of the parabola through the best and its neighbours, in the logarithm of the rate. */
-  if (best > 0 && best + 1 < MLO_LABEL_RATES) {
-    double left = reward[best] - reward[best - 1], right = reward[best] - reward[best + 1];
-    double shift = left + right > 1e-9 ? 0.5 * (left - right) / (left + right) : 0.0;
+  /* Then between them: on a steady link the reward rises up to the capacity and falls off a cliff behind it, which no
+   * parabola through three points far apart finds. */
+  place = best;
+  top = reward[best];
+  for (double step = 0.5; step >= FINEST_STEP; step *= 0.5) {
+    double middle = place;
 
-    return l->rate_kbps[best] * pow (l->rate_kbps[best + 1] / l->rate_kbps[best], shift);
+    for (int side = -1; side <= 1; side += 2) {
+      double at = middle + side * step, r;
+
+      if (at < 0.0 || at > MLO_LABEL_RATES - 1.0)
+        continue;
+      r = between (l, at, &psnr_db);
+      r = reward_of (l, in, n, steps, r, psnr_db);
+      if (r > top) {
+        top = r;
+        place = at;
+      }
+    }
   }
-  return l->rate_kbps[best];
+  return between (l, place, &psnr_db);
 }
 
 double
