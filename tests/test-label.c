@@ -31,8 +31,9 @@ test_steady (void)
     double kbps = mlo_label_kbps (l, &in);
 
     g_test_message ("%.0f: %.0f", rates[i], kbps);
-    g_assert_cmpfloat (kbps, <, rates[i] / in.overhead * 1.05);
-    g_assert_cmpfloat (kbps, >, 0.6 * rates[i]);
+    /* up to the cliff, and not over it */
+    g_assert_cmpfloat (kbps, <, rates[i] / in.overhead * 1.01);
+    g_assert_cmpfloat (kbps, >, 0.93 * MIN (rates[i] / in.overhead, in.max_kbps));
   }
 }
 
@@ -59,7 +60,7 @@ test_backlog (void)
   g_assert_cmpfloat (mlo_label_kbps (l, &in), >, 0.95 * in.max_kbps);
 }
 
-/* Chance loss asks for fewer packets: the label falls with it, most where a key frame is long in coming. */
+/* Chance loss asks for fewer packets: the label falls with it, no less where a key frame is long in coming. */
 static void
 test_loss (void)
 {
@@ -78,7 +79,8 @@ test_loss (void)
   more = mlo_label_kbps (l, &in);
   g_test_message ("no loss %.0f, 0.3 %% %.0f, mended late %.0f", clean, some, more);
   g_assert_cmpfloat (some, <, clean);
-  g_assert_cmpfloat (more, <, some);
+  /* in steps of a packet a frame */
+  g_assert_cmpfloat (more, <=, some);
   /* all is lost: no rate is better than another, and nothing breaks */
   in.loss_events = 1.0;
   g_assert_cmpfloat (mlo_label_kbps (l, &in), >=, in.min_kbps);

@@ -68,11 +68,17 @@ test_admits (void)
   mlo_window_set_limit (&w, 0, 0);
   g_assert_false (mlo_window_admit (&w, 200000));
   g_assert_true (mlo_window_admit (&w, 3000 + MLO_WINDOW_PROBE_US));
-  /* Feedback lost: one frame every so often, whatever is in flight. */
+  /* Feedback lost: one frame every so often, whatever is in flight, and twice as long after each without an answer. */
   mlo_window_set_limit (&w, G_MAXUINT64, 300000);
-  g_assert_false (mlo_window_admit (&w, 403000));
-  g_assert_true (mlo_window_admit (&w, 503000));
-  g_assert_cmpuint (w.skipped, ==, 3);
+  g_assert_false (mlo_window_admit (&w, 203000 + 599999));
+  g_assert_true (mlo_window_admit (&w, 203000 + 600000));
+  g_assert_false (mlo_window_admit (&w, 803000 + MLO_WINDOW_PROBE_MAX_US - 1));
+  g_assert_true (mlo_window_admit (&w, 803000 + MLO_WINDOW_PROBE_MAX_US));
+  g_assert_false (mlo_window_admit (&w, 1803000 + MLO_WINDOW_PROBE_MAX_US - 1));
+  /* An answer to any of them, and the next goes soon. */
+  mlo_window_acked (&w, 1900000, &(MloPacket) {.send_us = 1803000,.size = 1000}, 1);
+  g_assert_true (mlo_window_admit (&w, 1803000 + 300000));
+  g_assert_cmpuint (w.skipped, ==, 5);
   mlo_window_flush (&w);
   g_assert_cmpuint (mlo_window_in_flight (&w), ==, 0);
 }
