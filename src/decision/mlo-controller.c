@@ -62,6 +62,8 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 #define OBEYED_LEAST 0.9
 #define OBEYED_STEADY 0.05
 #define OBEYED_STEP 0.05
+/* Pictures that need less than this share of what they may have. */
+#define SOURCE_LIMITED 0.5
 /* A deaf encoder may put out this much more than was decided. */
 #define DEAF_EXCESS 1.15
 /* Points of R that the rule wants for a step. */
@@ -549,6 +551,20 @@ guard_metrics (const MloController * c, MloGuardInput * in)
     in->capacity_kbps = in->recent_capacity_kbps = -1.0;
 }
 
+/* Over the second that the encoder's rate is measured over. */
+static gboolean
+source_limited (const MloController * c)
+{
+  double told = 0.0;
+
+  for (guint i = 0; i < RECENT_TICKS; i++) {
+    if (c->recent_kbps[i] <= 0.0)
+      return FALSE;
+    told += c->recent_kbps[i] / RECENT_TICKS;
+  }
+  return mlo_sample_get (&c->sample, MLO_FIELD_ENCODED, told) < SOURCE_LIMITED * told;
+}
+
 static void
 guard_input (MloController * c, gint64 now_us, gboolean tick, double wanted_kbps, MloGuardInput * in)
 {
@@ -572,6 +588,7 @@ guard_input (MloController * c, gint64 now_us, gboolean tick, double wanted_kbps
   in->silent_ms = silent_ms (c, now_us) - SILENT_FREE * c->config.limits.target_delay_ms;
   in->loss = mlo_sample_get (&c->sample, MLO_FIELD_PACKET_LOSS, 0.0);
   in->encoded_kbps = mlo_sample_get (&c->sample, MLO_FIELD_ENCODED, -1.0);
+  in->source_limited = source_limited (c);
   in->reports_only = !in->per_packet && c->report_us != 0;
   if (in->reports_only) {
     in->report = c->report_fresh;

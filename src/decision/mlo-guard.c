@@ -261,6 +261,12 @@ advance_networks (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardO
   allowed = rise (g, dt_s, RISE_NETWORKS);
   if (in->per_packet && in->queue_ms < QUEUE_EMPTY * in->limits->target_delay_ms)
     allowed = MAX (allowed, RETURN_SHARE * in->capacity_kbps);
+  /* A still picture says nothing of the path. */
+  if (in->source_limited && want < g->bitrate_kbps && in->queue_ms < QUEUE_EMPTY * in->limits->target_delay_ms) {
+    want = g->bitrate_kbps;
+    out->limiter = MLO_LIMITER_SOURCE;
+    out->reason = "the pictures need no more: the bitrate stays";
+  }
   if (want > allowed) {
     want = allowed;
     out->limiter = MLO_LIMITER_GUARD;

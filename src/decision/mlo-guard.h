@@ -32,6 +32,7 @@ typedef struct
   double delivered_kbps;        /* what it says arrived, of encoder output; < 0: unknown */
   double encoded_kbps;          /* measured; < 0: unknown */
   const MloTransportView *transport;    /* it is the feedback, and new at a tick; NULL: it is not */
+  gboolean source_limited;      /* for a second the pictures have needed far less than they may have */
   const MloLimits *limits;
 } MloGuardInput;
 

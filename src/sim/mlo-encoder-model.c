@@ -103,6 +103,8 @@ mlo_encoder_model_advance (MloEncoderModel * m, gint64 now_us)
       m->cut = TRUE;
     }
   }
+  if (m->content_us >= (gint64) (1e6 * m->config.still_from_s))
+    m->still_to_us = MAX (m->still_to_us, (gint64) (1e6 * m->config.still_to_s));
   m->complexity = m->content_us < m->still_to_us ? 0.05 : CLAMP (m->scene + m->walk, 0.0, 1.0);
 }
 

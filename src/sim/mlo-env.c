@@ -206,7 +206,8 @@ mlo_env_new (const MloEnvConfig * config, const MloTrace * trace, guint64 seed)
   start = CLAMP (config->limits.start_bitrate_kbps, config->limits.min_bitrate_kbps, config->limits.max_bitrate_kbps);
   encoder = (MloEncoderModelConfig) {
   .width = config->source.width,.height = config->source.height,.complexity = config->complexity,.scene_cut_s =
-        config->scene_cut_s,.still_every_s = config->still_every_s,.encode_ms = config->encode_ms,.rate_error =
+        config->scene_cut_s,.still_every_s = config->still_every_s,.still_from_s =
+        config->still_from_s,.still_to_s = config->still_to_s,.encode_ms = config->encode_ms,.rate_error =
         config->rate_error,};
   mlo_encoder_model_init (&env->encoder, &encoder, start, config->source.fps, mlo_random_u64 (&random));
   mlo_window_init (&env->window);

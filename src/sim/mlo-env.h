@@ -45,6 +45,7 @@ typedef struct
   double complexity;            /* mean 0..1; moves around it */
   double scene_cut_s;           /* mean time between scene cuts, 0: none */
   double still_every_s;         /* mean time between phases of 1 to 10 s in which nothing moves, 0: none */
+  double still_from_s, still_to_s;      /* one such phase at this time; 0, 0: none */
   double encode_ms;             /* per frame at source size */
   double rate_error;            /* lasting relative error of the encoder's rate, e.g. -0.05 */
   double decode_ms;
