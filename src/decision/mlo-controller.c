@@ -55,6 +55,8 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 /* Above so many times the bitrate now, this share of the target delay is enough. */
 #define WINDOW_WIDE 2.0
 #define WINDOW_WIDE_TARGET 0.25
+/* ... and this where a queue is to drain. */
+#define WINDOW_DRAIN_TARGET 0.1
 /* A report that is later than this share of the target makes the next frames smaller. */
 #define SILENT_FREE 0.5
 /* How much less than told counts as the encoder's way and not as pictures that need no more, what is a bitrate that
@@ -62,6 +64,10 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 #define OBEYED_LEAST 0.9
 #define OBEYED_STEADY 0.05
 #define OBEYED_STEP 0.05
+/* A change of size is a key frame, as large as some EASE_FRAMES thirtieths of a second at the bitrate: for the tick
+ * before it and its own the bitrate is so low that it passes the link in EASE_S. */
+#define EASE_FRAMES 4.0
+#define EASE_S 0.04
 /* Pictures that need less than this share of what they may have. */
 #define SOURCE_LIMITED 0.5
 /* A deaf encoder may put out this much more than was decided. */
@@ -106,6 +112,8 @@ struct _MloController
   double gap_ms[RECENT_TICKS];  /* per tick: what gaps between frames sent had above 100 ms */
   guint gain;
   gint64 gain_us;
+  MloAction pending;            /* a size that comes with the next tick, MLO_ACTION_NONE: none */
+  gboolean resized;             /* it came with this tick */
   double ladder_kbps, usual_kbps;       /* smoothed bitrate, over seconds and over longer */
   MloSample sample;             /* last tick's */
   float optimizer_state[MLO_OPTIMIZER_FEATURES];
@@ -197,6 +205,8 @@ mlo_controller_reset (MloController * c)
   c->frame_bytes = 0.0;
   c->gain = GAIN_NEUTRAL;
   c->gain_us = 0;
+  c->pending = MLO_ACTION_NONE;
+  c->resized = FALSE;
   c->ladder_kbps = c->usual_kbps = c->guard.bitrate_kbps;
   c->predicted_kbps = -1.0;
   c->last_rise_us = 0;
@@ -526,7 +536,8 @@ window_bytes (const MloController * c)
     most = MAX (most, c->recent_kbps[i]);
   /* Where the path holds much more than is sent, there is no queue until it stops. */
   hold_ms = mlo_feedback_base_rtt_ms (&c->feedback) + mlo_feedback_interval_ms (&c->feedback)
-      + (c->capacity.kbps > WINDOW_WIDE * c->decision.bitrate_kbps ? WINDOW_WIDE_TARGET : 1.0) * l->target_delay_ms;
+      + (c->capacity.kbps > WINDOW_WIDE * c->decision.bitrate_kbps ? WINDOW_WIDE_TARGET
+      : c->guard.state == MLO_GUARD_BACKOFF ? WINDOW_DRAIN_TARGET : 1.0) * l->target_delay_ms;
   /* A path that holds more than is sent has stopped when what was sent in that time is not acknowledged. */
   bytes = MIN (c->capacity.kbps * c->payload_share, WINDOW_RATE * most) * MIN (hold_ms, 60000.0) / 8.0 + frame;
   return (guint64) MAX (bytes, 2.0 * frame);
@@ -631,6 +642,14 @@ dead_band (MloController * c, gint64 now_us, double kbps)
   return kbps;
 }
 
+static double
+eased (const MloController * c, double kbps)
+{
+  if ((c->pending == MLO_ACTION_NONE && !c->resized) || c->capacity.kbps <= 0.0)
+    return kbps;
+  return MIN (kbps, EASE_S * 30.0 / EASE_FRAMES * c->capacity.kbps);
+}
+
 /* Puts the guard's word into the decision in force; TRUE where something changed. */
 static gboolean
 publish (MloController * c, gint64 now_us, const MloGuardOutput * out)
@@ -642,7 +661,7 @@ publish (MloController * c, gint64 now_us, const MloGuardOutput * out)
   d->state = out->state;
   d->limiter = out->limiter;
   d->reason = out->reason;
-  d->bitrate_kbps = clamp_rate (c, dead_band (c, now_us, out->bitrate_kbps / c->obeyed));
+  d->bitrate_kbps = clamp_rate (c, dead_band (c, now_us, eased (c, out->bitrate_kbps / c->obeyed)));
   if (!c->config.traits.can_bitrate || !(c->config.limits.adapt & MLO_ADAPT_BITRATE)) {
     d->bitrate_kbps = before.bitrate_kbps;
     d->limiter = c->config.traits.can_bitrate ? MLO_LIMITER_USER : MLO_LIMITER_ENCODER;
@@ -741,6 +760,8 @@ apply_action (MloController * c, gint64 now_us, const MloLadderContext * ctx, Ml
   switch (action) {
     case MLO_ACTION_RESOLUTION_UP:
     case MLO_ACTION_RESOLUTION_DOWN:
+      c->pending = action;
+      break;
     case MLO_ACTION_FPS_UP:
     case MLO_ACTION_FPS_DOWN:
       mlo_ladder_step (&c->ladder, ctx, action);
@@ -756,6 +777,19 @@ apply_action (MloController * c, gint64 now_us, const MloLadderContext * ctx, Ml
     default:
       break;
   }
+}
+
+/* What was chosen at the last tick, where it is still possible. */
+static gboolean
+change_size (MloController * c, const MloLadderContext * ctx)
+{
+  MloAction action = c->pending;
+
+  c->pending = MLO_ACTION_NONE;
+  if (c->guard.was_lost || c->config.traits.deaf || !(mlo_ladder_mask (&c->ladder, ctx) >> action & 1))
+    return FALSE;
+  mlo_ladder_step (&c->ladder, ctx, action);
+  return TRUE;
 }
 
 /* How steady and how fresh the capacity is. */
@@ -822,7 +856,12 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
     scaling = &mlo_quality_optimizer_config (k->optimizer)->scaling;
   mlo_features_optimizer (scaling, &c->sample, c->optimizer_state);
   c->decision.action_mask = action_mask (c, now_us, &ctx, mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0));
-  if (!hold_deaf (c, &ctx)) {
+  c->resized = FALSE;
+  if (c->pending != MLO_ACTION_NONE) {
+    c->resized = change_size (c, &ctx);
+    c->decision.action = MLO_ACTION_NONE;
+    c->decision.action_mask = 1u << MLO_ACTION_NONE;
+  } else if (!hold_deaf (c, &ctx)) {
     c->decision.action = choose_action (c, c->decision.action_mask, &ctx);
     apply_action (c, now_us, &ctx, c->decision.action);
   }
