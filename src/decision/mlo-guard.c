@@ -15,8 +15,8 @@
 #define DRAIN_S 0.3
 /* Share of the measured capacity that is used while draining and by rule. */
 #define HEADROOM 0.93
-/* Rise per second, as a factor: of the networks' choice (2 to 20 Mbit/s within a second) ... */
-#define RISE_NETWORKS 15.0
+/* Rise per second, as a factor: of the networks' choice (2 to 20 Mbit/s within 0.6 s) ... */
+#define RISE_NETWORKS 50.0
 /* ... and by rule. */
 #define RISE_RULE 1.5
 /* Over the largest capacity seen in the last second nothing is believed. */

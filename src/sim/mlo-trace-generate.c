@@ -102,17 +102,17 @@ draw_model (Model * m, MloTraceKind kind, MloRandom * random)
     case MLO_TRACE_LTE:
       m->level_kbps = draw_level (random, 500.0, 60000.0, 14400.0, 0.7);
       m->slow_sigma = mlo_random_range (random, 0.1, 0.5);
-      m->slow_tau_s = mlo_random_log_range (random, 2.0, 20.0);
-      m->fast_sigma = mlo_random_range (random, 0.05, 0.35);
+      m->slow_tau_s = mlo_random_log_range (random, 4.0, 40.0);
+      m->fast_sigma = mlo_random_range (random, 0.05, 0.3);
       m->fast_tau_s = mlo_random_log_range (random, 0.1, 1.5);
       m->white_sigma = mlo_random_range (random, 0.0, 0.3);
-      draw_states (m, random, 1 + mlo_random_below (random, 3), 1.5, 2.0, 20.0);
+      draw_states (m, random, 1 + mlo_random_below (random, 3), 1.2, 3.0, 30.0);
       if (rough) {
         m->outage.every_s = mlo_random_log_range (random, 15.0, 120.0);
         m->outage.low_s = 0.2;
         m->outage.high_s = 3.0;
       }
-      m->handover.every_s = mlo_random_log_range (random, 10.0, 100.0);
+      m->handover.every_s = mlo_random_log_range (random, 15.0, 120.0);
       m->handover.low_s = 0.03;
       m->handover.high_s = 0.4;
       m->state_sigma = mlo_random_range (random, 0.0, 0.4);
@@ -121,29 +121,29 @@ draw_model (Model * m, MloTraceKind kind, MloRandom * random)
       /* Fast, but what it falls back to is not. */
       m->level_kbps = draw_level (random, 2000.0, MAX_KBPS, 61000.0, 1.0);
       m->slow_sigma = mlo_random_range (random, 0.15, 0.6);
-      m->slow_tau_s = mlo_random_log_range (random, 1.0, 15.0);
-      m->fast_sigma = mlo_random_range (random, 0.1, 0.5);
+      m->slow_tau_s = mlo_random_log_range (random, 3.0, 40.0);
+      m->fast_sigma = mlo_random_range (random, 0.05, 0.4);
       m->fast_tau_s = mlo_random_log_range (random, 0.1, 1.0);
       m->white_sigma = mlo_random_range (random, 0.0, 0.3);
-      draw_states (m, random, 2 + mlo_random_below (random, 3), 3.0, 1.5, 15.0);
+      draw_states (m, random, 1 + mlo_random_below (random, 4), 2.2, 4.0, 40.0);
       if (rough) {
         m->outage.every_s = mlo_random_log_range (random, 20.0, 120.0);
         m->outage.low_s = 0.2;
         m->outage.high_s = 2.5;
       }
-      m->handover.every_s = mlo_random_log_range (random, 5.0, 60.0);
+      m->handover.every_s = mlo_random_log_range (random, 10.0, 100.0);
       m->handover.low_s = 0.05;
       m->handover.high_s = 0.6;
-      m->state_sigma = mlo_random_range (random, 0.1, 0.5);
+      m->state_sigma = mlo_random_range (random, 0.0, 0.4);
       break;
     case MLO_TRACE_WIFI:
       m->level_kbps = draw_level (random, 500.0, 80000.0, 17200.0, 0.8);
       m->slow_sigma = mlo_random_range (random, 0.05, 0.4);
-      m->slow_tau_s = mlo_random_log_range (random, 2.0, 20.0);
-      m->fast_sigma = mlo_random_range (random, 0.05, 0.45);
+      m->slow_tau_s = mlo_random_log_range (random, 4.0, 40.0);
+      m->fast_sigma = mlo_random_range (random, 0.05, 0.35);
       m->fast_tau_s = mlo_random_log_range (random, 0.05, 0.6);
       m->white_sigma = mlo_random_range (random, 0.0, 0.4);
-      draw_states (m, random, 1 + mlo_random_below (random, 4), 1.8, 0.5, 10.0);
+      draw_states (m, random, 1 + mlo_random_below (random, 3), 1.5, 1.0, 20.0);
       m->state_sigma = mlo_random_range (random, 0.0, 0.3);
       if (mlo_random_chance (random, 0.4)) {    /* contention: nothing gets through for a moment */
         m->fade.every_s = mlo_random_log_range (random, 0.5, 10.0);
@@ -165,17 +165,17 @@ draw_model (Model * m, MloTraceKind kind, MloRandom * random)
       /* Beams change on a fixed grid of 15 s; obstructions cut the sight. */
       m->level_kbps = draw_level (random, 1500.0, MAX_KBPS, 34300.0, 1.0);
       m->slow_sigma = mlo_random_range (random, 0.05, 0.3);
-      m->slow_tau_s = mlo_random_log_range (random, 2.0, 15.0);
+      m->slow_tau_s = mlo_random_log_range (random, 3.0, 30.0);
       m->fast_sigma = mlo_random_range (random, 0.05, 0.4);
       m->fast_tau_s = mlo_random_log_range (random, 0.2, 2.0);
       m->white_sigma = mlo_random_range (random, 0.0, 0.3);
-      draw_states (m, random, 2 + mlo_random_below (random, 3), 2.0, 10.0, 20.0);
+      draw_states (m, random, 2 + mlo_random_below (random, 3), 1.6, 10.0, 20.0);
       m->state_grid_s = 15.0;
       m->state_sigma = mlo_random_range (random, 0.1, 0.5);
       if (mlo_random_chance (random, 0.75)) {
-        m->outage.every_s = mlo_random_log_range (random, 5.0, 60.0);
+        m->outage.every_s = mlo_random_log_range (random, 5.0, 50.0);
         m->outage.low_s = 0.2;
-        m->outage.high_s = 4.0;
+        m->outage.high_s = 8.0;
       }
       m->handover.every_s = 15.0;
       m->handover.low_s = 0.02;

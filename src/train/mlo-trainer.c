@@ -37,7 +37,7 @@ const MloTrainerOptions mlo_trainer_options_default = {
         .interval_ms = 100,
       },
   .rounds = 3,
-  .episodes = 576,
+  .episodes = 1152,
   .predictor_training = {
         .epochs = 10,
         .batch = 32,
