@@ -202,13 +202,73 @@ test_lost_feedback (void)
   g_assert_cmpint (s.out.state, ==, MLO_GUARD_FALLBACK);
   g_assert_cmpfloat (at, <, 8000.0);
   /* The probes of a long outage are small, ... */
-  for (int i = 0; i < 100; i++)
+  for (int i = 0; i < 100; i++) {
+    s.in.silent_ms = 1000.0 + 100.0 * i;
     tick (&s);
+  }
   g_assert_cmpfloat (s.out.bitrate_kbps, ==, s.limits.min_bitrate_kbps);
   /* ... but it does not take the rate to nothing. */
   s.in.lost = FALSE;
+  s.in.silent_ms = 0.0;
   g_assert_cmpint (tick (&s)->state, ==, MLO_GUARD_NORMAL);
   g_assert_cmpfloat (s.out.bitrate_kbps, >=, at);
+}
+
+/* A report that is late makes the frames smaller at once, the later the more, and takes nothing from the time after. */
+static void
+test_overdue (void)
+{
+  double before = INFINITY;
+  Story s;
+
+  begin (&s, 8000.0);
+  link_of (&s, 9000.0, 1.0);
+  s.in.wanted_kbps = 8000.0;
+  for (int i = 0; i < 10; i++)
+    tick (&s);
+  for (s.in.silent_ms = 20.0; s.in.silent_ms < 140.0; s.in.silent_ms += 20.0) {
+    g_assert_cmpfloat (tick (&s)->bitrate_kbps, <, before);
+    before = s.out.bitrate_kbps;
+  }
+  g_assert_cmpfloat (before, <, 0.3 * 8000.0);
+  s.in.silent_ms = 0.0;
+  g_assert_cmpfloat (tick (&s)->bitrate_kbps, ==, 8000.0);
+}
+
+/* After a stop the rate is back in one tick, as far as the path was measured to carry it again. */
+static void
+test_back_at_once (void)
+{
+  Story s;
+
+  begin (&s, 8000.0);
+  link_of (&s, 9000.0, 200.0);
+  s.in.wanted_kbps = 400.0;
+  for (int i = 0; i < 20; i++)
+    tick (&s);
+  g_assert_cmpfloat (s.out.bitrate_kbps, <, 500.0);
+  link_of (&s, 9000.0, 1.0);
+  s.in.wanted_kbps = 8000.0;
+  g_assert_cmpfloat (tick (&s)->bitrate_kbps, >, 7000.0);
+  g_assert_cmpfloat (s.out.bitrate_kbps, <=, 8000.0);
+}
+
+/* Pictures that need nothing do not lower it; a queue does. */
+static void
+test_source_limited (void)
+{
+  Story s;
+
+  begin (&s, 8000.0);
+  link_of (&s, 9000.0, 1.0);
+  s.in.wanted_kbps = 8000.0;
+  tick (&s);
+  s.in.source_limited = TRUE;
+  s.in.wanted_kbps = 3000.0;
+  g_assert_cmpfloat (tick (&s)->bitrate_kbps, ==, 8000.0);
+  g_assert_cmpint (s.out.limiter, ==, MLO_LIMITER_SOURCE);
+  link_of (&s, 2000.0, 50.0);
+  g_assert_cmpfloat (tick (&s)->bitrate_kbps, <, 2000.0);
 }
 
 /* Whatever comes in, the rate is finite and within the limits. */
@@ -225,7 +285,7 @@ test_any_input (void)
   begin (&s, 2000.0);
   for (int i = 0; i < 50000; i++) {
     double *fields[] = { &s.in.wanted_kbps, &s.in.capacity_kbps, &s.in.recent_capacity_kbps, &s.in.queue_ms,
-      &s.in.wait_ms, &s.in.loss, &s.in.encoded_kbps
+      &s.in.wait_ms, &s.in.loss, &s.in.encoded_kbps, &s.in.silent_ms
     };
 
     for (guint f = 0; f < G_N_ELEMENTS (fields); f++)
@@ -233,6 +293,7 @@ test_any_input (void)
           : mlo_random_log_range (&r, 0.001, 1e6);
     s.in.ever_feedback = mlo_random_chance (&r, 0.95);
     s.in.per_packet = mlo_random_chance (&r, 0.9);
+    s.in.source_limited = mlo_random_chance (&r, 0.2);
     s.in.lost = mlo_random_chance (&r, 0.05);
     if (mlo_random_chance (&r, 0.5))
       tick (&s);
@@ -327,6 +388,9 @@ main (int argc, char **argv)
   g_test_add_func ("/guard/radio-loss", test_radio_loss_is_no_congestion);
   g_test_add_func ("/guard/rules", test_rules);
   g_test_add_func ("/guard/lost-feedback", test_lost_feedback);
+  g_test_add_func ("/guard/overdue", test_overdue);
+  g_test_add_func ("/guard/back-at-once", test_back_at_once);
+  g_test_add_func ("/guard/source-limited", test_source_limited);
   g_test_add_func ("/guard/any-input", test_any_input);
   g_test_add_func ("/guard/reported-steps", test_reported_steps);
   g_test_add_func ("/guard/reported-often", test_reported_often);

@@ -180,8 +180,8 @@ test_steady (void)
     stream_start (&s, &c, mlo_trace_new_constant (8000.0, 60.0), seed);
     stream_run (&s, 60.0);
     mlo_env_result (s.env, &r);
-    g_test_message ("seed %" G_GUINT64_FORMAT ": %.1f %% used, backlog met %.1f ms (p95), frame delay %.0f ms (p95)", seed,
-        100.0 * r.utilisation, r.backlog_p95_ms, r.delay_p95_ms);
+    g_test_message ("seed %" G_GUINT64_FORMAT ": %.1f %% used, backlog met %.1f ms (p95), frame delay %.0f ms (p95)",
+        seed, 100.0 * r.utilisation, r.backlog_p95_ms, r.delay_p95_ms);
     g_assert_cmpfloat (r.utilisation, >=, 0.9);
     g_assert_cmpfloat (r.backlog_p95_ms, <=, 10.0);
     g_assert_cmpuint (r.size_changes, ==, 0);

@@ -76,7 +76,8 @@ test_admits (void)
   g_assert_true (mlo_window_admit (&w, 803000 + MLO_WINDOW_PROBE_MAX_US));
   g_assert_false (mlo_window_admit (&w, 1803000 + MLO_WINDOW_PROBE_MAX_US - 1));
   /* An answer to any of them, and the next goes soon. */
-  mlo_window_acked (&w, 1900000, &(MloPacket) {.send_us = 1803000,.size = 1000}, 1);
+  mlo_window_acked (&w, 1900000, &(MloPacket) {
+      .send_us = 1803000,.size = 1000}, 1);
   g_assert_true (mlo_window_admit (&w, 1803000 + 300000));
   g_assert_cmpuint (w.skipped, ==, 5);
   mlo_window_flush (&w);

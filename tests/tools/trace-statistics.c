@@ -106,9 +106,9 @@ print_row (const char *kind, const char *from, Statistics * s)
 
   for (guint i = 0; i < s->all->len; i++)
     outage += g_array_index (s->all, double, i) < OUTAGE_KBPS;
-  printf ("%-10s %-10s %6u %8.1f %8.2f %8.1f %8.1f %8.2f %8.2f %6.2f %6.2f %7.1f\n", kind, from, s->traces, mean / 1000.0,
-      percentile (s->all, 5.0) / 1000.0, percentile (s->all, 50.0) / 1000.0, percentile (s->all, 95.0) / 1000.0,
-      deviation / mean, percentile (s->within, 50.0), s->correlation[0] / MAX (s->correlated, 1),
+  printf ("%-10s %-10s %6u %8.1f %8.2f %8.1f %8.1f %8.2f %8.2f %6.2f %6.2f %7.1f\n", kind, from, s->traces,
+      mean / 1000.0, percentile (s->all, 5.0) / 1000.0, percentile (s->all, 50.0) / 1000.0, percentile (s->all,
+          95.0) / 1000.0, deviation / mean, percentile (s->within, 50.0), s->correlation[0] / MAX (s->correlated, 1),
       s->correlation[1] / MAX (s->correlated, 1), 100.0 * outage / MAX (s->all->len, 1));
 }
 
