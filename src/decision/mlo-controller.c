@@ -74,7 +74,7 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 #define DEAF_EXCESS 1.15
 /* Points of R that the rule wants for a step. */
 #define RULE_MARGIN 3.0
-/* ... and for a step up that the optimizer does not take. */
+/* ... and for a step that the optimizer does not take. */
 #define INSIST_MARGIN 5.0
 
 const MloControllerConfig mlo_controller_config_default = {
@@ -705,34 +705,33 @@ action_mask (const MloController * c, gint64 now_us, const MloLadderContext * ct
   return mask;
 }
 
-/* Back up where the picture and frame-rate terms promise much, whatever the optimizer sees in it: its values are about
- * the next seconds, a size stays for half a minute. */
+/* Sizes and frame rates that the picture and frame-rate terms promise much of are taken whatever the optimizer sees in
+ * them: its values are about the next seconds, a size stays for half a minute. */
 static MloAction
 insist (const MloController * c, guint32 mask, const MloLadderContext * ctx, MloAction chosen)
 {
-  static const guint32 up = (1u << MLO_ACTION_RESOLUTION_UP) | (1u << MLO_ACTION_FPS_UP);
-  MloAction rise;
+  MloAction sure = mlo_ladder_rule (&c->ladder, ctx, mask, INSIST_MARGIN);
 
-  if (!(mask & up) || chosen <= MLO_ACTION_FPS_DOWN)
-    return chosen;
-  rise = mlo_ladder_rule (&c->ladder, ctx, mask & up, INSIST_MARGIN);
-  return rise == MLO_ACTION_NONE ? chosen : rise;
+  return sure == MLO_ACTION_NONE ? chosen : sure;
 }
 
 static MloAction
 choose_action (MloController * c, guint32 mask, const MloLadderContext * ctx)
 {
   const MloControllerConfig *k = &c->config;
+  MloAction chosen;
   float values[MLO_N_ACTIONS];
 
   if (c->guard.state == MLO_GUARD_HOLD || c->guard.was_lost)
     return MLO_ACTION_NONE;
   if ((k->optimizer || k->choose) && (mlo_feedback_any (&c->feedback) || metrics_feed_networks (c))) {
     if (!k->choose)
-      return insist (c, mask, ctx, mlo_quality_optimizer_choose (k->optimizer, c->optimizer_state, mask, values));
-    if (k->optimizer && mlo_quality_optimizer_values (k->optimizer, c->optimizer_state, values))
-      return k->choose (k->user_data, c->optimizer_state, mask, values);
-    return k->choose (k->user_data, c->optimizer_state, mask, NULL);
+      chosen = mlo_quality_optimizer_choose (k->optimizer, c->optimizer_state, mask, values);
+    else if (k->optimizer && mlo_quality_optimizer_values (k->optimizer, c->optimizer_state, values))
+      chosen = k->choose (k->user_data, c->optimizer_state, mask, values);
+    else
+      chosen = k->choose (k->user_data, c->optimizer_state, mask, NULL);
+    return insist (c, mask, ctx, chosen);
   }
   return k->rule_ladder
       || transport_is_feedback (c) ? mlo_ladder_rule (&c->ladder, ctx, mask, RULE_MARGIN) : MLO_ACTION_NONE;

@@ -180,7 +180,7 @@ mlo_ladder_rule (const MloLadder * l, const MloLadderContext * ctx, guint32 mask
     if (!(mask & (1u << a)))
       continue;
     target_of (l, ctx, a, &gain);
-    if (gain >= (a == MLO_ACTION_RESOLUTION_DOWN ? MAX (margin, MLO_LADDER_RULE_DOWN_MARGIN) : margin)) {
+    if (gain >= margin) {
       margin = gain;
       best = a;
     }

@@ -15,10 +15,9 @@ G_BEGIN_DECLS
 #define MLO_LADDER_MAX_SIZES 10
 #define MLO_LADDER_MAX_RATES 5
 /* Points of R that a step must promise. A smaller size costs a key frame and stays for long, and half of the times
- * the link is back before it has paid for that: the rule, which cannot tell, wants more (simulated links: 56.6 points
- * with steps from 5 on, 57.3 from 9 on, 57.2 from 12 on, 56.3 without any; recordings: 76.8, 78.0, 78.0, 78.2). */
-#define MLO_LADDER_DOWN_MARGIN 5.0
-#define MLO_LADDER_RULE_DOWN_MARGIN 9.0
+ * the link is back before it has paid for that (simulated links: 56.6 points with steps from 5 on, 57.3 from 9 on, 57.2
+ * from 12 on, 56.3 without any; recordings: 76.8, 78.0, 78.0, 78.2). */
+#define MLO_LADDER_DOWN_MARGIN 9.0
 #define MLO_LADDER_UP_MARGIN 2.0
 #define MLO_LADDER_RATE_MARGIN 1.0
 /* Least time between two changes of size or of frame rate ... */

@@ -322,7 +322,7 @@ try_optimizer (Run * run, const MloTrained * out, guint n)
 static double
 choose_margin (Run * run, const MloTrained * out, double reward)
 {
-  static const double margins[] = { 0.0, 0.0025, 0.005, 0.01, 0.02, 0.04 };
+  static const double margins[] = { 0.0, 0.005, 0.01, 0.02, 0.04, 0.08 };
   double best = 0.0, best_reward = -INFINITY;
 
   for (guint i = 0; i < G_N_ELEMENTS (margins) && !run->stopped; i++) {
