@@ -68,6 +68,8 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
  * before it and its own the bitrate is so low that it passes the link in EASE_S. */
 #define EASE_FRAMES 4.0
 #define EASE_S 0.04
+/* A link whose capacity stayed above this share of its greatest for a second does not change. */
+#define STEADY_SHARE 0.95
 /* Pictures that need less than this share of what they may have. */
 #define SOURCE_LIMITED 0.5
 /* A deaf encoder may put out this much more than was decided. */
@@ -579,10 +581,12 @@ source_limited (const MloController * c)
 static void
 guard_input (MloController * c, gint64 now_us, gboolean tick, double wanted_kbps, MloGuardInput * in)
 {
-  double recent = c->capacity.kbps;
+  double recent = c->capacity.kbps, least = c->capacity.kbps;
 
-  for (guint i = 0; i < RECENT_TICKS; i++)
+  for (guint i = 0; i < RECENT_TICKS; i++) {
     recent = MAX (recent, c->recent_capacity[i]);
+    least = MIN (least, c->recent_capacity[i]);
+  }
   memset (in, 0, sizeof *in);
   in->now_us = now_us;
   in->tick = tick;
@@ -594,6 +598,7 @@ guard_input (MloController * c, gint64 now_us, gboolean tick, double wanted_kbps
   /* A bound from below is no measure of what is too much. */
   in->capacity_kbps = c->capacity.lower_bound ? -1.0 : media_kbps (c, c->capacity.kbps);
   in->recent_capacity_kbps = c->capacity.lower_bound ? -1.0 : media_kbps (c, recent);
+  in->steady = !c->capacity.lower_bound && least > STEADY_SHARE * recent;
   in->queue_ms = in->per_packet ? queue_ms_now (c, now_us) : mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0);
   in->wait_ms = in->per_packet ? c->feedback.queue_ms : in->queue_ms;
   in->silent_ms = silent_ms (c, now_us) - SILENT_FREE * c->config.limits.target_delay_ms;

@@ -21,6 +21,8 @@
 #define RISE_RULE 1.5
 /* Over the largest capacity seen in the last second nothing is believed. */
 #define CEILING 1.15
+/* ... and on a link that does not change nothing is gained by its last few percent, but frames that wait. */
+#define CEILING_STEADY 0.96
 /* Losses of this share with a queue are congestion; without a queue they are the radio's. */
 #define LOSS_CONGESTION 0.02
 #define LOSS_QUEUE_MS 15.0
@@ -245,7 +247,8 @@ static void
 advance_networks (MloGuard * g, const MloGuardInput * in, double dt_s, MloGuardOutput * out)
 {
   /* What a server tells holds until its next message, which may be seconds: nothing would take back too much. */
-  double ceiling = in->per_packet ? CEILING * in->recent_capacity_kbps : HEADROOM * in->capacity_kbps;
+  double share = in->steady ? CEILING_STEADY : CEILING;
+  double ceiling = in->per_packet ? share * in->recent_capacity_kbps : HEADROOM * in->capacity_kbps;
   double want = in->wanted_kbps, allowed;
 
   out->limiter = MLO_LIMITER_MODEL;

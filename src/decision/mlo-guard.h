@@ -22,6 +22,7 @@ typedef struct
   gboolean lost;                /* feedback that was there is missing while bytes are in flight */
   double capacity_kbps;         /* what the path carries of encoder output; < 0: unknown */
   double recent_capacity_kbps;  /* largest of the last second; < 0: unknown */
+  gboolean steady;              /* and all of it was about that */
   double queue_ms;              /* backlog met by the newest frame */
   double wait_ms;               /* newest packet's delay, its own frame's service included */
   double silent_ms;             /* for how long a report has been overdue; <= 0: none is */
