@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "gstmlorestart.h"
+
 /* Obedience is judged by the bits of this long. */
 #define PERIOD_US (1500 * G_TIME_SPAN_MILLISECOND)
 #define OVER 1.15               /* more than this twice in a row is the encoder's habit */
@@ -13,6 +15,12 @@
 #define LEAST_CORRECTION 0.35
 #define CORRECTION_STEP 0.7     /* at most at a time */
 #define UNDER 0.95              /* less than this: it is told less than it needs to be */
+/* A restart waits this long for a frame; frames come 15 times a second at least, but an overloaded encoder may need
+ * long for the one before. */
+#define RESTART_WAIT_MS 250
+#define RESTART_ATTEMPTS 3
+/* A preset far slower than the user's own holds frames back and surprises. */
+#define SLOWER_STEPS 2
 
 void
 gst_mlo_actuator_init (GstMloActuator * a, GstElement * filter, GstPad * src, GstMloTelemetry * telemetry)
@@ -35,6 +43,9 @@ drop_encoder (GstMloActuator * a)
     }
   }
   g_clear_pointer (&a->element, gst_object_unref);
+  memset (&a->speed, 0, sizeof a->speed);
+  a->step = 0;
+  a->restarts_failed = 0;
   a->property_kbps = a->property_vbv_ms = a->vbv_ms = a->original_kbps = 0.0;
   a->touched = FALSE;
   a->deaf = FALSE;
@@ -65,6 +76,9 @@ gst_mlo_actuator_stop (GstMloActuator * a)
     if (a->vbv_ms > 0.0)
       gst_mlo_encoder_set_vbv (&a->encoder, a->element, a->vbv_ms, a->original_kbps);
   }
+  /* One that takes its preset in READY only is there by now, where the pipeline stops. */
+  if (a->step != 0 && (a->speed.live || GST_STATE (a->element) <= GST_STATE_READY))
+    gst_mlo_speed_set (&a->speed, a->element, 0);
   drop_encoder (a);
   if (a->width != 0)
     set_caps (a, 0, 0);
@@ -112,6 +126,7 @@ gst_mlo_actuator_set_path (GstMloActuator * a, const GstMloPath * path)
   a->encoder = path->encoder;
   a->original_kbps = gst_mlo_encoder_get_kbps (&a->encoder, a->element);
   a->vbv_ms = managed_vbv_ms (&a->encoder, a->element);
+  gst_mlo_speed_resolve (&a->speed, &a->encoder.info->speed, a->element);
   for (guint i = 0; i < 2; i++) {
     a->pads[i] = gst_element_get_static_pad (a->element, names[i]);
     if (a->pads[i])
@@ -144,6 +159,10 @@ gst_mlo_actuator_traits (const GstMloActuator * a, const GstMloPath * path, cons
     traits->keyframe_on_bitrate = info->keyframe_on_bitrate;
     traits->dead_band = info->dead_band;
     traits->min_change_us = (gint64) info->min_change_ms * 1000;
+    traits->can_preset = a->speed.spec != NULL && a->pads[0] != NULL && a->restarts_failed < RESTART_ATTEMPTS;
+    traits->preset_restarts = !a->speed.live;
+    traits->preset_faster = a->speed.faster;
+    traits->preset_slower = MIN (a->speed.slower, SLOWER_STEPS);
   }
 }
 
@@ -199,18 +218,94 @@ downstream_takes (GstMloActuator * a, int width, int height)
 }
 
 static gboolean
-apply_size (GstMloActuator * a, int width, int height, const GstMloFormat * format)
+size_differs (const GstMloActuator * a, int width, int height, const GstMloFormat * format)
 {
   if (width == format->info.width && height == format->info.height)
     width = height = 0;
-  if (width == a->width && height == a->height)
+  return width != a->width || height != a->height;
+}
+
+static gboolean
+apply_size (GstMloActuator * a, int width, int height, const GstMloFormat * format)
+{
+  if (!size_differs (a, width, height, format))
     return TRUE;
+  if (width == format->info.width && height == format->info.height)
+    width = height = 0;
   if (width > 0 && (!can_scale (format) || !downstream_takes (a, width, height)))
     return FALSE;
   set_caps (a, width, height);
   /* Its key frame says nothing of the rate. */
   a->period_us = 0;
   return TRUE;
+}
+
+typedef struct
+{
+  const GstMloActuator *actuator;
+  int step;
+} Wanted;
+
+static gboolean
+set_preset (GstElement * encoder, gboolean back, gpointer data)
+{
+  const Wanted *w = data;
+
+  return gst_mlo_speed_set (&w->actuator->speed, encoder, back ? w->actuator->step : w->step);
+}
+
+/* Frames went in that did not come out. */
+static gboolean
+holds_frames (GstMloActuator * a)
+{
+  GstMloCounts n;
+
+  gst_mlo_telemetry_get_counts (a->telemetry, &n);
+  return n.encoder_frames > n.encoded_frames;
+}
+
+/* The size with it: an encoder that must be restarted for its preset is restarted once for both. */
+static GstMloRefused
+apply_preset_and_size (GstMloActuator * a, int step, int width, int height, const GstMloFormat * format)
+{
+  Wanted wanted = { a, step };
+  GstMloRestart *restart = NULL;
+  GstMloRefused refused = 0;
+  int width_before = a->width, height_before = a->height;
+
+  if (step != a->step && !a->speed.live)
+    restart = gst_mlo_restart_begin (a->element, a->pads[0], size_differs (a, width, height, format));
+  if (!apply_size (a, width, height, format)) {
+    a->size_refused = TRUE;
+    refused |= GST_MLO_REFUSED_SIZE;
+  }
+  if (step == a->step)
+    return refused;
+  if (a->speed.live) {
+    if (set_preset (a->element, FALSE, &wanted)) {
+      a->step = step;
+      return refused;
+    }
+    a->restarts_failed = RESTART_ATTEMPTS;
+    return refused | GST_MLO_REFUSED_PRESETS;
+  }
+  if (!restart)
+    return refused | GST_MLO_REFUSED_PRESET;
+  /* No other caps will come. */
+  if (width_before == a->width && height_before == a->height)
+    gst_mlo_restart_at_frame (restart);
+  switch (gst_mlo_restart_finish (restart, RESTART_WAIT_MS, holds_frames (a), set_preset, &wanted)) {
+    case GST_MLO_RESTART_DONE:
+      a->step = step;
+      a->restarts_failed = 0;
+      /* Its key frame says nothing of the rate. */
+      a->period_us = 0;
+      return refused;
+    case GST_MLO_RESTART_NOT_NOW:
+      return refused | GST_MLO_REFUSED_PRESET;
+    default:
+      return refused | (++a->restarts_failed < RESTART_ATTEMPTS ? GST_MLO_REFUSED_PRESET : GST_MLO_REFUSED_PRESETS);
+  }
 }
 
 GstMloRefused
@@ -221,11 +316,8 @@ gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, 
 
   if ((adapt & MLO_ADAPT_BITRATE) && a->element && !apply_bitrate (a, d->bitrate_kbps, fps, format))
     refused |= GST_MLO_REFUSED_BITRATE;
-  if (!apply_size (a, adapt & MLO_ADAPT_RESOLUTION ? d->width : 0, adapt & MLO_ADAPT_RESOLUTION ? d->height : 0,
-          format)) {
-    a->size_refused = TRUE;
-    refused |= GST_MLO_REFUSED_SIZE;
-  }
+  refused |= apply_preset_and_size (a, (adapt & MLO_ADAPT_PRESET) && a->speed.spec ? d->preset_step : 0,
+      adapt & MLO_ADAPT_RESOLUTION ? d->width : 0, adapt & MLO_ADAPT_RESOLUTION ? d->height : 0, format);
   g_atomic_int_set (&a->millihertz, (gint) lrint (CLAMP (fps, 0.0, 1000.0) * 1000.0));
   return refused;
 }

@@ -13,6 +13,8 @@ typedef enum
 {
   GST_MLO_REFUSED_BITRATE = 1 << 0,     /* the property reads back otherwise */
   GST_MLO_REFUSED_SIZE = 1 << 1,        /* what is downstream does not take that size */
+  GST_MLO_REFUSED_PRESET = 1 << 2,      /* not now */
+  GST_MLO_REFUSED_PRESETS = 1 << 3,     /* nor any more: the encoder does not keep them */
 } GstMloRefused;
 
 /**
@@ -34,6 +36,10 @@ typedef struct
   double property_kbps;         /* last value given to the property; 0: none */
   double property_vbv_ms;
   gboolean touched;             /* the property was set by us */
+
+  GstMloSpeed speed;            /* as the user's preset was when the encoder was found */
+  int step;                     /* set by us, of @speed */
+  guint restarts_failed;        /* in a row */
 
   int width, height;            /* asked of the scaler; 0: the source's */
   gboolean size_refused;
@@ -62,7 +68,7 @@ gboolean gst_mlo_actuator_set_path (GstMloActuator * a, const GstMloPath * path)
 void gst_mlo_actuator_traits (const GstMloActuator * a, const GstMloPath * path, const GstMloFormat * format,
     MloActuatorTraits * traits);
 
-/* Sets bitrate first, then size, then frame rate, each where @adapt (MloAdapt bits) allows it and it
+/* Sets bitrate first, then preset and size in one, then frame rate, each where @adapt (MloAdapt bits) allows it and it
  * differs from what is set. Returns what was refused. */
 GstMloRefused gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * decision, guint adapt,
     const GstMloFormat * format);

@@ -226,6 +226,8 @@ differs (const MloDecision * a, const MloDecision * b)
     changed |= MLO_ADAPT_RESOLUTION;
   if (fabs (a->fps - b->fps) >= 0.01)
     changed |= MLO_ADAPT_FRAMERATE;
+  if (a->preset_step != b->preset_step)
+    changed |= MLO_ADAPT_PRESET;
   return changed;
 }
 
@@ -238,6 +240,13 @@ report_refusal (GstMloControl * c, GstMloRefused refused, const MloDecision * d)
     text = g_strdup_printf ("%s does not keep the bitrate it is given (%.0f kbit/s): is it locked while playing?",
         GST_OBJECT_NAME (c->path.element), c->actuator->property_kbps);
     c->funcs->warn (c->user_data, GST_MLO_WARN_REFUSED_BITRATE, text);
+  }
+  if (refused & GST_MLO_REFUSED_PRESETS) {
+    g_clear_pointer (&text, g_free);
+    text = g_strdup_printf ("%s does not take another %s: it stays as it is; leave preset out of adapt",
+        GST_OBJECT_NAME (c->path.element), c->actuator->speed.spec->name);
+    c->funcs->warn (c->user_data, GST_MLO_WARN_REFUSED_PRESET, text);
+    update_traits (c);
   }
   if (refused & GST_MLO_REFUSED_SIZE) {
     g_clear_pointer (&text, g_free);
@@ -260,6 +269,7 @@ settle (GstMloControl * c, MloDecision * d)
   d->width = taken->width;
   d->height = taken->height;
   d->fps = taken->fps;
+  d->preset_step = taken->preset_step;
 }
 
 static void
@@ -280,10 +290,14 @@ act (GstMloControl * c, const MloDecision * decision)
   refused = gst_mlo_actuator_apply (c->actuator, &d, adapt, &c->format);
   gst_mlo_telemetry_set_window (c->telemetry, windowed ? d.window_bytes : G_MAXUINT64,
       windowed ? d.probe_interval_us : 0);
-  if (refused & GST_MLO_REFUSED_SIZE) {
-    report_refusal (c, refused & GST_MLO_REFUSED_SIZE, &d);
-    d.width = before.width;
-    d.height = before.height;
+  if (refused & ~GST_MLO_REFUSED_BITRATE) {
+    report_refusal (c, refused & ~GST_MLO_REFUSED_BITRATE, &d);
+    if (refused & GST_MLO_REFUSED_SIZE) {
+      d.width = before.width;
+      d.height = before.height;
+    }
+    if (refused & (GST_MLO_REFUSED_PRESET | GST_MLO_REFUSED_PRESETS))
+      d.preset_step = before.preset_step;
     settle (c, &d);
   }
   d.changed = differs (&d, &before);
@@ -412,6 +426,18 @@ take_told (GstMloControl * c, gint64 now_us, MloSample * local)
   mlo_controller_on_metrics (c->controller, now_us, local);
 }
 
+/* What is only observed is not relieved, and would be thought overloaded for ever. */
+static void
+watch_load (GstMloControl * c, gint64 now_us)
+{
+  MloEncoderLoad load = {.busy_ms = -1.0 };
+
+  if (c->path.element && c->settings.mode == GST_MLO_MODE_CONTROL)
+    gst_mlo_telemetry_get_load (c->telemetry, now_us, c->settings.limits.adapt & MLO_ADAPT_FRAMERATE ? c->applied.fps
+        : 0.0, &load);
+  mlo_controller_on_encoder (c->controller, &load);
+}
+
 /* In observe mode the stream is not what was decided, and says nothing of that. */
 static void
 learn (GstMloControl * c)
@@ -502,6 +528,7 @@ on_tick (gpointer data)
   }
   take_told (c, now_us, &local);
   ask_transports (c, now_us);
+  watch_load (c, now_us);
   check_encoder (c, now_us);
   c->altered = FALSE;
   act (c, mlo_controller_tick (c->controller, now_us, &local));

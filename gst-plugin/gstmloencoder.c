@@ -10,64 +10,84 @@
 #define SLOW_MS 2000
 #define BAND 0.03
 
+#define X26X_LEVELS "ultrafast superfast veryfast faster fast medium slow slower veryslow placebo"
+/* The older scale has its presets for low latency beside the others. */
+#define NV_LEVELS "low-latency-hp|hp low-latency|default low-latency-hq|hq;p1 p2 p3 p4 p5 p6 p7"
+#define USAGE_LEVELS "7 6 5 4 3 2 1"
+
 /* The first six are measured (GStreamer 1.22.0); the rest is from their documentation. */
 static const GstMloEncoderInfo encoders[] = {
   /* The default VBV of 600 ms takes 230 ms to follow and piles up 560 ms; 100 ms costs 15 % of the rate. */
   {"x264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.vbv_property = "vbv-buf-capacity",.vbv_ms = 200,
-      .counts_frames = TRUE,.exact = TRUE,.dead_band = BAND,.settings = {{"vbv-buf-capacity", "200"}}},
+      .counts_frames = TRUE,.exact = TRUE,.speed = {"speed-preset", X26X_LEVELS},.dead_band = BAND,.settings =
+        {{"vbv-buf-capacity", "200"}}},
   {"x265enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.counts_frames = TRUE,.keyframe_on_bitrate = TRUE,
-      .exact = TRUE,.dead_band = SLOW_BAND,.min_change_ms = SLOW_MS},
+      .exact = TRUE,.speed = {"speed-preset", X26X_LEVELS},.dead_band = SLOW_BAND,.min_change_ms = SLOW_MS},
   /* Its default is constant quality, which has no rate. */
   {"openh264enc", "bitrate",.unit = GST_MLO_UNIT_BPS,.keyframe_on_bitrate = TRUE,.exact = TRUE,.dead_band = 0.08,
       .min_change_ms = 1000,.settings = {{"rate-control", "bitrate"}}},
   /* The default buffer is six seconds. */
-  {"vp8enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.exact = TRUE,.dead_band = BAND,.settings =
-        {{"end-usage", "cbr"},
+  {"vp8enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.exact = TRUE,.speed = {"cpu-used", "16 14 12 4 2 0",.live =
+              TRUE},.dead_band = BAND,.settings = {{"end-usage", "cbr"},
           {"buffer-size", "100"}, {"buffer-initial-size", "50"}, {"buffer-optimal-size", "50"}}},
-  {"vp9enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.exact = TRUE,.dead_band = BAND,.settings =
-        {{"end-usage", "cbr"},
+  {"vp9enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.exact = TRUE,.speed = {"cpu-used", "9 8 7 5 4 3 2 1 0",.live =
+              TRUE},.dead_band = BAND,.settings = {{"end-usage", "cbr"},
           {"buffer-size", "300"}, {"buffer-initial-size", "100"}, {"buffer-optimal-size", "100"}}},
   /* Its quantizer range is 0 to 0 by default: lossless at any rate, and under cbr libaom aborts on it. */
-  {"av1enc", "target-bitrate",.unit = GST_MLO_UNIT_KBPS,.dead_band = BAND,.settings =
-        {{"max-quantizer", "63"}, {"end-usage", "cbr"},
+  {"av1enc", "target-bitrate",.unit = GST_MLO_UNIT_KBPS,.speed = {"cpu-used", "10 8 7 6 5 4 3 2 1 0",.live =
+              TRUE},.dead_band = BAND,.settings = {{"max-quantizer", "63"}, {"end-usage", "cbr"},
           {"buf-sz", "300"}, {"buf-initial-sz", "100"}, {"buf-optimal-sz", "100"}}},
-  {"svtav1enc", "target-bitrate",.unit = GST_MLO_UNIT_KBPS,.keyframe_on_bitrate = TRUE,.dead_band = SLOW_BAND,
+  {"svtav1enc", "target-bitrate",.unit = GST_MLO_UNIT_KBPS,.keyframe_on_bitrate = TRUE,.speed =
+        {"preset", "13 12 11 10 9 8 7 6 5 4 3 2 1 0"},.dead_band = SLOW_BAND,
       .min_change_ms = SLOW_MS},
-  {"rav1enc", "bitrate",.unit = GST_MLO_UNIT_BPS,.keyframe_on_bitrate = TRUE,.dead_band = SLOW_BAND,
+  {"rav1enc", "bitrate",.unit = GST_MLO_UNIT_BPS,.keyframe_on_bitrate = TRUE,.speed =
+        {"speed-preset", "10 9 8 7 6 5 4 3 2 1 0"},.dead_band = SLOW_BAND,
       .min_change_ms = SLOW_MS},
   {"nvh264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.vbv_property = "vbv-buffer-size",.vbv_unit = GST_MLO_VBV_KBIT,
-        .vbv_ms = 200,.keyframe_on_bitrate = TRUE,.dead_band = SLOW_BAND,.min_change_ms = SLOW_MS,
+        .vbv_ms = 200,.keyframe_on_bitrate = TRUE,.speed = {"preset", NV_LEVELS},.dead_band = SLOW_BAND,.min_change_ms =
+        SLOW_MS,
       .settings = {{"rc-mode", "cbr"}}},
   {"nvh265enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.vbv_property = "vbv-buffer-size",.vbv_unit = GST_MLO_VBV_KBIT,
-        .vbv_ms = 200,.keyframe_on_bitrate = TRUE,.dead_band = SLOW_BAND,.min_change_ms = SLOW_MS,
+        .vbv_ms = 200,.keyframe_on_bitrate = TRUE,.speed = {"preset", NV_LEVELS},.dead_band = SLOW_BAND,.min_change_ms =
+        SLOW_MS,
       .settings = {{"rc-mode", "cbr"}}},
   {"nvcudah264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.vbv_property = "vbv-buffer-size",
-        .vbv_unit = GST_MLO_VBV_KBIT,.vbv_ms = 200,.keyframe_on_bitrate = TRUE,.dead_band = SLOW_BAND,
-      .min_change_ms = SLOW_MS,.settings = {{"rate-control", "cbr"}}},
+        .vbv_unit = GST_MLO_VBV_KBIT,.vbv_ms = 200,.keyframe_on_bitrate = TRUE,.speed =
+        {"preset", NV_LEVELS},.dead_band = SLOW_BAND,
+      .min_change_ms = SLOW_MS,.settings = {{"rate-control", "cbr"}, {"rc-mode", "cbr"}}},
   {"nvautogpuh264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.vbv_property = "vbv-buffer-size",
-        .vbv_unit = GST_MLO_VBV_KBIT,.vbv_ms = 200,.keyframe_on_bitrate = TRUE,.dead_band = SLOW_BAND,
-      .min_change_ms = SLOW_MS,.settings = {{"rate-control", "cbr"}}},
+        .vbv_unit = GST_MLO_VBV_KBIT,.vbv_ms = 200,.keyframe_on_bitrate = TRUE,.speed =
+        {"preset", NV_LEVELS},.dead_band = SLOW_BAND,
+      .min_change_ms = SLOW_MS,.settings = {{"rate-control", "cbr"}, {"rc-mode", "cbr"}}},
   {"vah264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.vbv_property = "cpb-size",.vbv_unit = GST_MLO_VBV_KBIT,
-        .vbv_ms = 200,.keyframe_on_bitrate = TRUE,.dead_band = SLOW_BAND,.min_change_ms = SLOW_MS,
+        .vbv_ms = 200,.keyframe_on_bitrate = TRUE,.speed = {"target-usage", USAGE_LEVELS},.dead_band =
+        SLOW_BAND,.min_change_ms = SLOW_MS,
       .settings = {{"rate-control", "cbr"}}},
   {"vah265enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.vbv_property = "cpb-size",.vbv_unit = GST_MLO_VBV_KBIT,
-        .vbv_ms = 200,.keyframe_on_bitrate = TRUE,.dead_band = SLOW_BAND,.min_change_ms = SLOW_MS,
+        .vbv_ms = 200,.keyframe_on_bitrate = TRUE,.speed = {"target-usage", USAGE_LEVELS},.dead_band =
+        SLOW_BAND,.min_change_ms = SLOW_MS,
       .settings = {{"rate-control", "cbr"}}},
   /* Constant quantizer by default. */
-  {"vaapih264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.keyframe_on_bitrate = TRUE,.dead_band = SLOW_BAND,
+  {"vaapih264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.keyframe_on_bitrate = TRUE,.speed =
+        {"quality-level", USAGE_LEVELS},.dead_band = SLOW_BAND,
       .min_change_ms = SLOW_MS,.settings = {{"rate-control", "cbr"}, {"cpb-length", "200"}}},
-  {"qsvh264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.dead_band = 0.05,.min_change_ms = 500,
+  {"qsvh264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.speed = {"target-usage", USAGE_LEVELS},.dead_band =
+      0.05,.min_change_ms = 500,
       .settings = {{"rate-control", "cbr"}}},
-  {"amfh264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.dead_band = 0.05,.min_change_ms = 500,
+  {"amfh264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.speed = {"preset", "speed default|balanced quality"},.dead_band =
+      0.05,.min_change_ms = 500,
       .settings = {{"rate-control", "cbr"}}},
-  {"mfh264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.dead_band = 0.05,.min_change_ms = 500,
+  {"mfh264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.speed = {"quality-vs-speed", "0 50 100"},.dead_band =
+      0.05,.min_change_ms = 500,
       .settings = {{"rc-mode", "cbr"}}},
   {"vtenc_h264", "bitrate",.unit = GST_MLO_UNIT_KBPS,.dead_band = 0.05,.min_change_ms = 500,
       .settings = {{"realtime", "true"}, {"allow-frame-reordering", "false"}}},
   {"v4l2h264enc", "extra-controls",.field = "video_bitrate",.unit = GST_MLO_UNIT_BPS,.dead_band = 0.05,
       .min_change_ms = 500},
-  {"nvv4l2h264enc", "bitrate",.unit = GST_MLO_UNIT_BPS,.dead_band = 0.05,.min_change_ms = 500},
-  {"omxh264enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.dead_band = 0.05,.min_change_ms = 500},
+  {"nvv4l2h264enc", "bitrate",.unit = GST_MLO_UNIT_BPS,.speed =
+        {"preset-level", "UltraFastPreset FastPreset MediumPreset SlowPreset"},.dead_band = 0.05,.min_change_ms = 500},
+  {"omxh264enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.dead_band = 0.05,.min_change_ms = 500,.settings =
+        {{"control-rate", "constant"}}},
 };
 
 /* Tried, and measured by its output. */
@@ -281,6 +301,8 @@ to_kbps (const GstMloEncoder * e, gint64 value)
 double
 gst_mlo_encoder_get_kbps (const GstMloEncoder * e, GstElement * element)
 {
+  gint64 number;
+
   if (e->field) {
     g_autoptr (GstStructure) controls = NULL;
     int value = 0;
@@ -290,7 +312,9 @@ gst_mlo_encoder_get_kbps (const GstMloEncoder * e, GstElement * element)
       gst_structure_get_int (controls, e->field, &value);
     return to_kbps (e, MAX (value, 0));
   }
-  return to_kbps (e, MAX (get_number (element, e->rate), 0));
+  number = get_number (element, e->rate);
+  /* All ones: the component's own choice. */
+  return number > 0 && number < G_MAXUINT32 ? to_kbps (e, number) : 0.0;
 }
 
 gboolean

@@ -2,7 +2,7 @@
 #ifndef GST_MLO_ENCODER_H
 #define GST_MLO_ENCODER_H
 
-#include <gst/gst.h>
+#include "gstmlospeed.h"
 
 G_BEGIN_DECLS
 
@@ -37,6 +37,7 @@ typedef struct
   gboolean exact;               /* measured: puts out what it is told, where the pictures allow it */
   double dead_band;             /* relative change not worth its cost */
   guint min_change_ms;          /* between two upward changes */
+  GstMloSpeedInfo speed;
   /* Set before streaming, each only where the property still has its default. */
   struct
   {

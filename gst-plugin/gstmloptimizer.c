@@ -255,7 +255,7 @@ own_settings (GstMlOptimizer * self, GstMloSettings * s)
   s->limits.min_fps = self->user.min_framerate;
   s->limits.max_fps = self->user.max_framerate;
   s->limits.min_height = self->user.min_height;
-  s->limits.adapt = self->user.adapt & ~MLO_ADAPT_PRESET;
+  s->limits.adapt = self->user.adapt;
   s->mode = self->user.mode;
   gst_mlo_server_narrow (s, &self->asked);
   g_strlcpy (s->encoder, self->user.encoder ? self->user.encoder : "", sizeof s->encoder);

@@ -15,7 +15,7 @@ gst_ml_optimizer_adapt_get_type (void)
     {MLO_ADAPT_BITRATE, "The encoder's bitrate", "bitrate"},
     {MLO_ADAPT_RESOLUTION, "The size of the pictures", "resolution"},
     {MLO_ADAPT_FRAMERATE, "The frame rate; frames are also left out while the path is full", "framerate"},
-    {MLO_ADAPT_PRESET, "The encoder's preset (not done by this version)", "preset"},
+    {MLO_ADAPT_PRESET, "The encoder's preset: faster where it cannot keep up", "preset"},
     {0, NULL, NULL}
   };
 
@@ -41,6 +41,7 @@ decision_structure (const char *name, const MloDecision * d)
       "width", G_TYPE_INT, d->width,
       "height", G_TYPE_INT, d->height,
       "framerate", G_TYPE_DOUBLE, d->fps,
+      "preset-step", G_TYPE_INT, d->preset_step,
       "action", G_TYPE_STRING, mlo_action_name (d->action),
       "state", G_TYPE_STRING, mlo_guard_state_name (d->state),
       "limiter", G_TYPE_STRING, mlo_limiter_name (d->limiter),
@@ -66,7 +67,8 @@ gst_mlo_decision_message (const MloDecision * d, const MloDecision * before, gbo
 
   gst_structure_set (s, "applied", G_TYPE_BOOLEAN, applied,
       "previous-bitrate", G_TYPE_UINT, gst_mlo_bits (before->bitrate_kbps), "previous-width", G_TYPE_INT, before->width,
-      "previous-height", G_TYPE_INT, before->height, "previous-framerate", G_TYPE_DOUBLE, before->fps, NULL);
+      "previous-height", G_TYPE_INT, before->height, "previous-framerate", G_TYPE_DOUBLE, before->fps,
+      "previous-preset-step", G_TYPE_INT, before->preset_step, NULL);
   return s;
 }
 
@@ -83,6 +85,7 @@ gst_mlo_decision_alter (MloDecision * d, const MloDecision * before, const GstSt
     d->width = before->width;
     d->height = before->height;
     d->fps = before->fps;
+    d->preset_step = before->preset_step;
   } else {
     if (gst_structure_get_uint (answer, "bitrate", &bitrate) && bitrate > 0)
       d->bitrate_kbps = bitrate / 1000.0;
@@ -93,6 +96,7 @@ gst_mlo_decision_alter (MloDecision * d, const MloDecision * before, const GstSt
     }
     if (gst_structure_get_double (answer, "framerate", &fps) && isfinite (fps) && fps >= 0.0)
       d->fps = fps;
+    gst_structure_get_int (answer, "preset-step", &d->preset_step);
   }
   d->limiter = MLO_LIMITER_USER;
   d->reason = veto ? "the application vetoed the change" : "the application altered the decision";

@@ -10,6 +10,8 @@
 #define HISTORY 64              /* collections, for rates over a second */
 #define RATE_SPAN_US G_USEC_PER_SEC
 #define STALE_US (2 * G_USEC_PER_SEC)
+#define LOAD_SPAN_US (G_USEC_PER_SEC / 2)
+#define LOAD_FRAMES 5
 #define COMPLEXITY_SMOOTHING 0.3
 #define EVENT_PACKETS 64        /* packets copied at a time */
 #define CLOCK_SAME_US 10000     /* two clocks that are less apart are one */
@@ -50,6 +52,7 @@ struct _GstMloTelemetry
     gint64 in_us;
   } timed[TIMED];
   guint next_timed;
+  gint64 last_in_us;            /* newest frame's way into the encoder; 0: one came out since */
   guint64 pts_offset;           /* modulo 2^64: some encoders move the timestamps (x264enc by 1000 hours) */
   MloSample told;               /* by the application or the server */
   gint64 told_us[MLO_N_FIELDS];
@@ -123,6 +126,7 @@ gst_mlo_telemetry_start (GstMloTelemetry * t, GSource * wake)
   memset (&t->counts, 0, sizeof t->counts);
   memset (&t->format, 0, sizeof t->format);
   memset (t->timed, 0, sizeof t->timed);
+  t->last_in_us = 0;
   memset (&t->told, 0, sizeof t->told);
   t->luma = LUMA_IDLE;
   t->clock_offset_us = offset_us;
@@ -419,12 +423,14 @@ gst_mlo_telemetry_encoder_sink_probe (GstPad * pad, GstPadProbeInfo * info, gpoi
   GstClockTime pts = GST_BUFFER_PTS (GST_PAD_PROBE_INFO_BUFFER (info));
   gint64 now_us = g_get_monotonic_time ();
 
-  if (!GST_CLOCK_TIME_IS_VALID (pts))
-    return GST_PAD_PROBE_OK;
   g_mutex_lock (&t->lock);
-  t->timed[t->next_timed].pts = pts;
-  t->timed[t->next_timed].in_us = now_us;
-  t->next_timed = (t->next_timed + 1) % TIMED;
+  t->counts.encoder_frames++;
+  t->last_in_us = now_us;
+  if (GST_CLOCK_TIME_IS_VALID (pts)) {
+    t->timed[t->next_timed].pts = pts;
+    t->timed[t->next_timed].in_us = now_us;
+    t->next_timed = (t->next_timed + 1) % TIMED;
+  }
   g_mutex_unlock (&t->lock);
   return GST_PAD_PROBE_OK;
 }
@@ -465,6 +471,12 @@ encoded (GstMloTelemetry * t, GstBuffer * buffer, gint64 now_us)
   t->counts.keyframes += keyframe ? 1 : 0;
   if (t->counts.first_encoded_us == 0)
     t->counts.first_encoded_us = now_us;
+  /* Encoders that hold frames give out an old one as soon as they are done with the newest. */
+  if (t->last_in_us != 0) {
+    t->counts.busy_us += (guint64) MAX (now_us - t->last_in_us, 0);
+    t->counts.busy_timed++;
+    t->last_in_us = 0;
+  }
   in_us = GST_CLOCK_TIME_IS_VALID (pts) ? find_timed (t, pts) : NULL;
   if (in_us) {
     t->counts.encode_us += (guint64) MAX (now_us - *in_us, 0);
@@ -727,6 +739,42 @@ gst_mlo_telemetry_collect (GstMloTelemetry * t, gint64 now_us, MloSample * sampl
     t->luma = LUMA_WANT_FIRST;
     g_mutex_unlock (&t->lock);
   }
+}
+
+void
+gst_mlo_telemetry_get_load (GstMloTelemetry * t, gint64 now_us, double fps, MloEncoderLoad * load)
+{
+  const Snapshot *newest = NULL, *base = NULL;
+  double nominal = 0.0, seconds;
+  GstMloFormat format;
+
+  load->busy_ms = -1.0;
+  load->fps = load->due_fps = 0.0;
+  for (guint i = 0; i < t->history_count; i++) {
+    const Snapshot *s = &t->history[(t->history_next + HISTORY - 1 - i) % HISTORY];
+
+    if (!newest)
+      newest = s;
+    base = s;
+    if (now_us - s->now_us >= STALE_US || (now_us - s->now_us >= LOAD_SPAN_US - 20000
+            && newest->counts.busy_timed - s->counts.busy_timed >= LOAD_FRAMES))
+      break;
+  }
+  if (!newest || newest->now_us - base->now_us < LOAD_SPAN_US / 2
+      || newest->counts.busy_timed == base->counts.busy_timed)
+    return;
+  seconds = (double) (newest->now_us - base->now_us) / 1e6;
+  gst_mlo_telemetry_get_format (t, &format);
+  if (format.info.fps_n > 0 && format.info.fps_d > 0)
+    nominal = (double) format.info.fps_n / format.info.fps_d;
+  if (fps > 0.0 && (nominal <= 0.0 || fps < nominal))
+    nominal = fps;
+  load->busy_ms = (double) (newest->counts.busy_us - base->counts.busy_us) / 1000.0
+      / (double) (newest->counts.busy_timed - base->counts.busy_timed);
+  load->fps = (double) (newest->counts.encoder_frames - base->counts.encoder_frames) / seconds;
+  if (nominal > 0.0)
+    load->due_fps =
+        MAX (nominal - (double) (newest->counts.dropped_window - base->counts.dropped_window) / seconds, 0.0);
 }
 
 void

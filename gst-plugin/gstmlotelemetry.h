@@ -7,6 +7,7 @@
 
 #include "mlo-complexity.h"
 #include "mlo-packet.h"
+#include "mlo-relief.h"
 #include "mlo-sample.h"
 #include "mlo-window.h"
 
@@ -52,6 +53,8 @@ typedef struct
   guint64 dropped_window;       /* left out because the path was full */
   guint64 encoded_frames, encoded_bytes, keyframes;
   guint64 encode_us, encode_timed;      /* sum of the times in the encoder, and of how many frames */
+  guint64 encoder_frames;       /* frames that it took */
+  guint64 busy_us, busy_timed;  /* sum of the times from a frame's way in to the next way out of any */
   guint64 qos_messages, qos_events;     /* late or lost downstream */
   guint64 reports, packets, packets_lost, packets_missed;       /* feedback; missed: the ring was full */
   guint64 metrics;              /* messages with measurements, of the application or the server */
@@ -114,6 +117,9 @@ guint gst_mlo_telemetry_take (GstMloTelemetry * t, GstMloRecord * records, guint
 /* What the element measured itself over the last second, and what the application told. Asks for
  * the next luma samples. */
 void gst_mlo_telemetry_collect (GstMloTelemetry * t, gint64 now_us, MloSample * sample);
+/* How loaded the encoder was over the last half second, or longer where it took fewer than a few frames in that.
+ * @fps: frames a second that go on to it, 0: the source's. */
+void gst_mlo_telemetry_get_load (GstMloTelemetry * t, gint64 now_us, double fps, MloEncoderLoad * load);
 /* What rates were measured over is forgotten (after a pause). */
 void gst_mlo_telemetry_forget (GstMloTelemetry * t);
 void gst_mlo_telemetry_get_format (GstMloTelemetry * t, GstMloFormat * format);

@@ -9,6 +9,7 @@
 #include "mlo-guard.h"
 #include "mlo-ladder.h"
 #include "mlo-qoe-estimate.h"
+#include "mlo-relief.h"
 #include "mlo-window.h"
 
 /* Windows of the capacity estimate: the sharp one, and the wider ones when frames are too small or
@@ -78,6 +79,7 @@ static const double gains[] = { 0.7, 0.78, 0.86, 0.93, 1.0, 1.07, 1.15 };
 #define RULE_MARGIN 3.0
 /* ... and for a step that the optimizer does not take. */
 #define INSIST_MARGIN 5.0
+#define UP ((1u << MLO_ACTION_RESOLUTION_UP) | (1u << MLO_ACTION_FPS_UP))
 
 const MloControllerConfig mlo_controller_config_default = {
   .interval_us = 100000,
@@ -102,6 +104,8 @@ struct _MloController
   MloTransportView transport;
   MloGuard guard;
   MloLadder ladder;
+  MloRelief relief;
+  MloEncoderLoad load;          /* the newest, of the tick to come */
   MloCapacity capacity;
   gint64 capacity_us;           /* when it was measured */
   double recent_capacity[RECENT_TICKS]; /* IP kbit/s, <= 0: unknown */
@@ -140,6 +144,8 @@ mlo_controller_new (const MloControllerConfig * config)
     c->predictor_state = mlo_predictor_state_new (config->predictor);
   c->obeyed = 1.0;
   mlo_ladder_init (&c->ladder, &config->source, &c->config.limits);
+  mlo_relief_init (&c->relief);
+  c->load.busy_ms = -1.0;
   mlo_controller_reset (c);
   return c;
 }
@@ -174,6 +180,7 @@ fill_decision (MloController * c)
   d->width = c->ladder.size.index == 0 ? 0 : mlo_ladder_size (&c->ladder)->width;
   d->height = c->ladder.size.index == 0 ? 0 : mlo_ladder_size (&c->ladder)->height;
   d->fps = c->ladder.rate.index == 0 && c->config.limits.max_fps <= 0.0 ? 0.0 : mlo_ladder_fps (&c->ladder);
+  d->preset_step = c->relief.step;
   d->gain = gains[c->gain];
 }
 
@@ -252,6 +259,13 @@ void
 mlo_controller_set_traits (MloController * c, const MloActuatorTraits * traits)
 {
   c->config.traits = *traits;
+  mlo_relief_place (&c->relief, traits, c->relief.step);
+}
+
+void
+mlo_controller_on_encoder (MloController * c, const MloEncoderLoad * load)
+{
+  c->load = *load;
 }
 
 void
@@ -691,6 +705,8 @@ publish (MloController * c, gint64 now_us, const MloGuardOutput * out)
     d->changed |= MLO_ADAPT_RESOLUTION;
   if (d->fps != before.fps)
     d->changed |= MLO_ADAPT_FRAMERATE;
+  if (d->preset_step != before.preset_step)
+    d->changed |= MLO_ADAPT_PRESET;
   d->serial++;
   return d->changed != 0 || d->state != before.state || d->probe_interval_us != before.probe_interval_us
       || d->window_bytes != before.window_bytes;
@@ -699,7 +715,8 @@ publish (MloController * c, gint64 now_us, const MloGuardOutput * out)
 static guint32
 action_mask (const MloController * c, gint64 now_us, const MloLadderContext * ctx, double queue_ms)
 {
-  guint32 mask = mlo_ladder_mask (&c->ladder, ctx) | (1u << MLO_ACTION_NONE);
+  guint32 mask = mlo_ladder_mask (&c->ladder, ctx) | mlo_relief_mask (&c->relief, &c->ladder, ctx)
+      | (1u << MLO_ACTION_NONE);
 
   if (c->guard.state == MLO_GUARD_NORMAL && (c->gain_us == 0 || now_us - c->gain_us >= GAIN_DWELL_US)) {
     if (c->gain + 1 < G_N_ELEMENTS (gains) && queue_ms < 0.5 * c->config.limits.target_delay_ms)
@@ -758,6 +775,45 @@ hold_deaf (MloController * c, const MloLadderContext * ctx)
   return TRUE;
 }
 
+/* An encoder that cannot keep up comes before what the networks want, feedback or none. */
+static gboolean
+relieve (MloController * c, const MloLadderContext * ctx)
+{
+  guint size = c->ladder.size.index;
+  MloAction action = mlo_relief_act (&c->relief, &c->ladder, ctx);
+
+  if (action == MLO_ACTION_NONE)
+    return FALSE;
+  c->resized = c->ladder.size.index != size;
+  c->decision.action = action;
+  return TRUE;
+}
+
+static void
+explain_relief (MloController * c)
+{
+  MloDecision *d = &c->decision;
+
+  d->limiter = MLO_LIMITER_ENCODER;
+  d->reason = d->action == MLO_ACTION_PRESET_FASTER ? "the encoder is too slow: a faster preset"
+      : d->action == MLO_ACTION_RESOLUTION_DOWN ? "the encoder is too slow: smaller pictures"
+      : "the encoder is too slow: fewer frames";
+}
+
+/* A step of the ladder, and the preset that goes with it. */
+static void
+step_ladder (MloController * c, const MloLadderContext * ctx, MloAction action)
+{
+  double scale = mlo_ladder_size (&c->ladder)->scale, fps = mlo_ladder_fps (&c->ladder), pixels = 1.0, frames = 1.0;
+
+  mlo_ladder_step (&c->ladder, ctx, action);
+  if (scale > 0.0)
+    pixels = pow (mlo_ladder_size (&c->ladder)->scale / scale, 2.0);
+  if (fps > 0.0)
+    frames = mlo_ladder_fps (&c->ladder) / fps;
+  mlo_relief_follow (&c->relief, &c->ladder, ctx, pixels, frames, action <= MLO_ACTION_RESOLUTION_DOWN);
+}
+
 static void
 apply_action (MloController * c, gint64 now_us, const MloLadderContext * ctx, MloAction action)
 {
@@ -768,7 +824,11 @@ apply_action (MloController * c, gint64 now_us, const MloLadderContext * ctx, Ml
       break;
     case MLO_ACTION_FPS_UP:
     case MLO_ACTION_FPS_DOWN:
-      mlo_ladder_step (&c->ladder, ctx, action);
+      step_ladder (c, ctx, action);
+      break;
+    case MLO_ACTION_PRESET_FASTER:
+    case MLO_ACTION_PRESET_SLOWER:
+      mlo_relief_step (&c->relief, ctx, action);
       break;
     case MLO_ACTION_BITRATE_UP:
       c->gain++;
@@ -792,7 +852,7 @@ change_size (MloController * c, const MloLadderContext * ctx)
   c->pending = MLO_ACTION_NONE;
   if (c->guard.was_lost || c->config.traits.deaf || !(mlo_ladder_mask (&c->ladder, ctx) >> action & 1))
     return FALSE;
-  mlo_ladder_step (&c->ladder, ctx, action);
+  step_ladder (c, ctx, action);
   return TRUE;
 }
 
@@ -826,6 +886,7 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
   MloLadderContext ctx;
   MloGuardInput in;
   MloGuardOutput out;
+  gboolean relieved;
   double wanted = -1.0;
 
   c->last_tick_us = now_us;
@@ -856,17 +917,26 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
   ctx.queue_full = mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms;
   ctx.limits = &k->limits;
   ctx.traits = &k->traits;
+  mlo_relief_observe (&c->relief, now_us, &c->load, mlo_ladder_fps (&c->ladder),
+      mlo_sample_get (&c->sample, MLO_FIELD_CPU_USAGE, -1.0));
+  mlo_relief_context (&c->relief, &ctx);
   if (k->optimizer)
     scaling = &mlo_quality_optimizer_config (k->optimizer)->scaling;
   mlo_features_optimizer (scaling, &c->sample, c->optimizer_state);
   c->decision.action_mask = action_mask (c, now_us, &ctx, mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0));
   c->resized = FALSE;
-  if (c->pending != MLO_ACTION_NONE) {
+  relieved = relieve (c, &ctx);
+  if (relieved) {
+    c->pending = MLO_ACTION_NONE;
+  } else if (c->pending != MLO_ACTION_NONE) {
     c->resized = change_size (c, &ctx);
     c->decision.action = MLO_ACTION_NONE;
     c->decision.action_mask = 1u << MLO_ACTION_NONE;
   } else if (!hold_deaf (c, &ctx)) {
     c->decision.action = choose_action (c, c->decision.action_mask, &ctx);
+    /* What was given up for the encoder comes back as soon as it bears it, feedback or none. */
+    if (c->decision.action == MLO_ACTION_NONE && c->relief.shed)
+      c->decision.action = mlo_ladder_rule (&c->ladder, &ctx, c->decision.action_mask & UP, 0.0);
     apply_action (c, now_us, &ctx, c->decision.action);
   }
 
@@ -879,6 +949,8 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
   guard_input (c, now_us, TRUE, wanted, &in);
   mlo_guard_advance (&c->guard, &in, &out);
   publish (c, now_us, &out);
+  if (relieved)
+    explain_relief (c);
   c->decision.predicted_kbps = c->predicted_kbps;
   c->decision.confidence = confidence (c, now_us);
   return &c->decision;
@@ -920,6 +992,7 @@ void
 mlo_controller_override (MloController * c, const MloDecision * taken)
 {
   mlo_ladder_place (&c->ladder, taken->height, taken->fps);
+  mlo_relief_place (&c->relief, &c->config.traits, taken->preset_step);
   c->guard.bitrate_kbps = clamp_rate (c, taken->bitrate_kbps);
   /* Another size alone is no other start. */
   if (c->guard.bitrate_kbps != c->decision.bitrate_kbps)

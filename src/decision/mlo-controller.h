@@ -5,6 +5,7 @@
 #include "mlo-bitrate-predictor.h"
 #include "mlo-policy.h"
 #include "mlo-quality-optimizer.h"
+#include "mlo-relief.h"
 #include "mlo-transport.h"
 
 G_BEGIN_DECLS
@@ -84,6 +85,8 @@ void mlo_controller_on_metrics (MloController * c, gint64 now_us, const MloSampl
  * the networks never saw such feedback.
  */
 void mlo_controller_on_transport (MloController * c, const MloTransportView * view);
+/* How loaded the encoder is, for the ticks to come; without, it is never thought too slow. */
+void mlo_controller_on_encoder (MloController * c, const MloEncoderLoad * load);
 const MloDecision *mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local);
 const MloDecision *mlo_controller_react (MloController * c, gint64 now_us);
 

@@ -93,6 +93,21 @@ axis_may_move (const MloLadderAxis * a, const MloLadderContext * ctx, guint to, 
   return to != a->left || a->left == a->index || since >= MLO_LADDER_RETURN_US || fell || a->fell;
 }
 
+/* Whether the encoder bears this rung. */
+static gboolean
+fits (const MloLadder * l, const MloLadderContext * ctx, guint size, guint rate)
+{
+  double scale = l->sizes[l->size.index].scale, share = ctx->encoder_share;
+
+  if (share <= 0.0)
+    return TRUE;
+  if (scale > 0.0 && l->sizes[size].scale > 0.0)
+    share *= pow (l->sizes[size].scale / scale, 2.0 * ctx->encoder_pixels);
+  if (l->rates[l->rate.index] > 0.0)
+    share *= l->rates[rate] / l->rates[l->rate.index];
+  return share <= ctx->encoder_fit;
+}
+
 /* The best rung to go to in a direction, or the present one where none may be taken. */
 static guint
 best_size (const MloLadder * l, const MloLadderContext * ctx, gboolean down, double *gain)
@@ -103,7 +118,8 @@ best_size (const MloLadder * l, const MloLadderContext * ctx, gboolean down, dou
   for (guint i = from; i < to; i++) {
     double r = score (l, ctx, i, l->rate.index);
 
-    if (r > best && axis_may_move (&l->size, ctx, i, MLO_LADDER_SIZE_DWELL_US, down)) {
+    if (r > best && axis_may_move (&l->size, ctx, i, MLO_LADDER_SIZE_DWELL_US, down)
+        && (down || fits (l, ctx, i, l->rate.index))) {
       best = r;
       rung = i;
     }
@@ -121,7 +137,8 @@ best_rate (const MloLadder * l, const MloLadderContext * ctx, gboolean down, dou
   for (guint i = from; i < to; i++) {
     double r = score (l, ctx, l->size.index, i);
 
-    if (r > best && axis_may_move (&l->rate, ctx, i, MLO_LADDER_RATE_DWELL_US, down)) {
+    if (r > best && axis_may_move (&l->rate, ctx, i, MLO_LADDER_RATE_DWELL_US, down)
+        && (down || fits (l, ctx, l->size.index, i))) {
       best = r;
       rung = i;
     }
@@ -203,15 +220,20 @@ MloAction
 mlo_ladder_shed (MloLadder * l, const MloLadderContext * ctx)
 {
   gint64 last_us = MAX (l->size.changed_us, l->rate.changed_us);
+  guint to;
 
   if (last_us != 0 && ctx->now_us - last_us < SHED_DWELL_US)
     return MLO_ACTION_NONE;
   if (ctx->traits->can_resolution && (ctx->limits->adapt & MLO_ADAPT_RESOLUTION) && l->size.index + 1 < l->n_sizes) {
-    move (&l->size, ctx, l->size.index + 1);
+    for (to = l->size.index + 1; to + 1 < l->n_sizes && !fits (l, ctx, to, l->rate.index);)
+      to++;
+    move (&l->size, ctx, to);
     return MLO_ACTION_RESOLUTION_DOWN;
   }
   if (ctx->traits->can_framerate && (ctx->limits->adapt & MLO_ADAPT_FRAMERATE) && l->rate.index + 1 < l->n_rates) {
-    move (&l->rate, ctx, l->rate.index + 1);
+    for (to = l->rate.index + 1; to + 1 < l->n_rates && !fits (l, ctx, l->size.index, to);)
+      to++;
+    move (&l->rate, ctx, to);
     return MLO_ACTION_FPS_DOWN;
   }
   return MLO_ACTION_NONE;

@@ -63,6 +63,9 @@ typedef struct
   gboolean queue_full;          /* no key frame into a full queue */
   const MloLimits *limits;
   const MloActuatorTraits *traits;
+  /* Of a frame's interval that the encoder needs on the present rungs with its fastest preset (0: not known), what it
+   * may need, and the exponent of the pixels in it: what it could not bear is not gone up to. */
+  double encoder_share, encoder_fit, encoder_pixels;
 } MloLadderContext;
 
 /* Keeps the place where it can: after a change of source the nearest rung. Sizes are multiples of 2. */
@@ -74,9 +77,9 @@ guint32 mlo_ladder_mask (const MloLadder * l, const MloLadderContext * ctx);
 /* The action a rule would take: the possible step that gains most, at least @margin points; else MLO_ACTION_NONE. */
 MloAction mlo_ladder_rule (const MloLadder * l, const MloLadderContext * ctx, guint32 mask, double margin);
 
-/* For an encoder that does not follow its bitrate and puts out too much: one rung down in size, else in frame
- * rate, whatever the score says of it, no sooner than two seconds after the last. What was done, or
- * MLO_ACTION_NONE. */
+/* For an encoder that does not follow its bitrate and puts out too much, or is too slow: one rung down in size (as
+ * many as it takes until the encoder's load fits), else in frame rate, whatever the score says of it, no sooner than
+ * two seconds after the last. What was done, or MLO_ACTION_NONE. */
 MloAction mlo_ladder_shed (MloLadder * l, const MloLadderContext * ctx);
 
 /* Takes a step that the mask allowed. */

@@ -42,6 +42,9 @@ typedef struct
   gboolean keyframe_on_bitrate; /* answers each change with a key frame: wide dead band */
   double dead_band;             /* relative change below which the bitrate stays, e.g. 0.03 */
   gint64 min_change_us;         /* least time between two upward changes */
+  gboolean can_preset;
+  gboolean preset_restarts;     /* a preset costs a restart with a key frame, as a size does */
+  int preset_faster, preset_slower;     /* steps that there are from the encoder's own preset */
 } MloActuatorTraits;
 
 extern const MloActuatorTraits mlo_actuator_traits_default;
