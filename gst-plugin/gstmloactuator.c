@@ -240,10 +240,13 @@ apply_size (GstMloActuator * a, int width, int height, const GstMloFormat * form
   return TRUE;
 }
 
+/* What is to be set, where an encoder must be restarted for it. */
 typedef struct
 {
-  const GstMloActuator *actuator;
+  GstMloActuator *actuator;
   int step;
+  double kbps, fps;             /* kbps < 0: not ours to set */
+  const GstMloFormat *format;
 } Wanted;
 
 static gboolean
@@ -251,6 +254,9 @@ set_preset (GstElement * encoder, gboolean back, gpointer data)
 {
   const Wanted *w = data;
 
+  /* Some answer a rate with a key frame: it shares the restart's. */
+  if (!back && w->kbps >= 0.0)
+    apply_bitrate (w->actuator, w->kbps, w->fps, w->format);
   return gst_mlo_speed_set (&w->actuator->speed, encoder, back ? w->actuator->step : w->step);
 }
 
@@ -264,60 +270,65 @@ holds_frames (GstMloActuator * a)
   return n.encoder_frames > n.encoded_frames;
 }
 
-/* The size with it: an encoder that must be restarted for its preset is restarted once for both. */
 static GstMloRefused
-apply_preset_and_size (GstMloActuator * a, int step, int width, int height, const GstMloFormat * format)
+restarted (GstMloActuator * a, GstMloRestartResult result, int step)
 {
-  Wanted wanted = { a, step };
-  GstMloRestart *restart = NULL;
-  GstMloRefused refused = 0;
-  int width_before = a->width, height_before = a->height;
-
-  if (step != a->step && !a->speed.live)
-    restart = gst_mlo_restart_begin (a->element, a->pads[0], size_differs (a, width, height, format));
-  if (!apply_size (a, width, height, format)) {
-    a->size_refused = TRUE;
-    refused |= GST_MLO_REFUSED_SIZE;
-  }
-  if (step == a->step)
-    return refused;
-  if (a->speed.live) {
-    if (set_preset (a->element, FALSE, &wanted)) {
-      a->step = step;
-      return refused;
-    }
-    a->restarts_failed = RESTART_ATTEMPTS;
-    return refused | GST_MLO_REFUSED_PRESETS;
-  }
-  if (!restart)
-    return refused | GST_MLO_REFUSED_PRESET;
-  /* No other caps will come. */
-  if (width_before == a->width && height_before == a->height)
-    gst_mlo_restart_at_frame (restart);
-  switch (gst_mlo_restart_finish (restart, RESTART_WAIT_MS, holds_frames (a), set_preset, &wanted)) {
+  switch (result) {
     case GST_MLO_RESTART_DONE:
       a->step = step;
       a->restarts_failed = 0;
       /* Its key frame says nothing of the rate. */
       a->period_us = 0;
-      return refused;
+      return 0;
     case GST_MLO_RESTART_NOT_NOW:
-      return refused | GST_MLO_REFUSED_PRESET;
+      return GST_MLO_REFUSED_PRESET;
     default:
-      return refused | (++a->restarts_failed < RESTART_ATTEMPTS ? GST_MLO_REFUSED_PRESET : GST_MLO_REFUSED_PRESETS);
+      return ++a->restarts_failed < RESTART_ATTEMPTS ? GST_MLO_REFUSED_PRESET : GST_MLO_REFUSED_PRESETS;
   }
+}
+
+static GstMloRefused
+set_live_preset (GstMloActuator * a, int step)
+{
+  if (gst_mlo_speed_set (&a->speed, a->element, step)) {
+    a->step = step;
+    return 0;
+  }
+  a->restarts_failed = RESTART_ATTEMPTS;
+  return GST_MLO_REFUSED_PRESETS;
 }
 
 GstMloRefused
 gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, const GstMloFormat * format)
 {
-  GstMloRefused refused = 0;
+  int width = adapt & MLO_ADAPT_RESOLUTION ? d->width : 0, height = adapt & MLO_ADAPT_RESOLUTION ? d->height : 0;
   double fps = adapt & MLO_ADAPT_FRAMERATE ? d->fps : 0.0;
+  double kbps = (adapt & MLO_ADAPT_BITRATE) && a->element ? d->bitrate_kbps : -1.0;
+  Wanted wanted = { a, (adapt & MLO_ADAPT_PRESET) && a->speed.spec ? d->preset_step : 0, kbps, fps, format };
+  gboolean other_preset = wanted.step != a->step, other_size = size_differs (a, width, height, format);
+  GstMloRestart *restart = NULL;
+  GstMloRefused refused = 0;
 
-  if ((adapt & MLO_ADAPT_BITRATE) && a->element && !apply_bitrate (a, d->bitrate_kbps, fps, format))
+  /* One restart for preset, size and rate: from the moment on in which the pictures of that size arrive. */
+  if (other_preset && !a->speed.live) {
+    restart = gst_mlo_restart_begin (a->element, a->pads[0], other_size);
+    if (!restart)
+      refused |= GST_MLO_REFUSED_PRESET;
+  } else if (kbps >= 0.0 && !apply_bitrate (a, kbps, fps, format))
     refused |= GST_MLO_REFUSED_BITRATE;
-  refused |= apply_preset_and_size (a, (adapt & MLO_ADAPT_PRESET) && a->speed.spec ? d->preset_step : 0,
-      adapt & MLO_ADAPT_RESOLUTION ? d->width : 0, adapt & MLO_ADAPT_RESOLUTION ? d->height : 0, format);
+  if (!apply_size (a, width, height, format)) {
+    a->size_refused = TRUE;
+    refused |= GST_MLO_REFUSED_SIZE;
+    if (restart)
+      gst_mlo_restart_at_frame (restart);
+  }
+  if (restart)
+    refused |= restarted (a, gst_mlo_restart_finish (restart, RESTART_WAIT_MS, holds_frames (a), set_preset, &wanted),
+        wanted.step);
+  else if (other_preset && a->speed.live)
+    refused |= set_live_preset (a, wanted.step);
+  if (other_preset && !a->speed.live && kbps >= 0.0 && !apply_bitrate (a, kbps, fps, format))
+    refused |= GST_MLO_REFUSED_BITRATE;
   g_atomic_int_set (&a->millihertz, (gint) lrint (CLAMP (fps, 0.0, 1000.0) * 1000.0));
   return refused;
 }

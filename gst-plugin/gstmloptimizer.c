@@ -45,6 +45,12 @@
  * `vbv-buf-capacity=0` and `nal-hrd=cbr`. With #GstMlOptimizer:mode observe or without `bitrate` in
  * #GstMlOptimizer:adapt nothing is touched. Back in READY the bitrate that was found is put back.
  *
+ * With `preset` in #GstMlOptimizer:adapt also the property by which it trades picture for time (`speed-preset`,
+ * `cpu-used`, `preset`, `target-usage`, ...): faster steps while it cannot keep up with the frames, back to the user's
+ * own together with a change of size. Where the encoder takes that in READY only (x264enc, x265enc), it is taken there
+ * and back between two frames: the next frame waits for some milliseconds and comes out as a key frame. Without
+ * `preset`, or with no faster one left, an encoder that cannot keep up gets smaller pictures, and last fewer.
+ *
  * ## What an application can do
  *
  * - read #GstMlOptimizer:stats;
@@ -53,8 +59,8 @@
  *   `bandwidth_kbps`, ... as numbers): for 2 s they fill what is not measured here;
  * - connect to #GstMlOptimizer::decision to see, alter or veto each change before it happens;
  * - listen for the element message `mloptimizer-decision`, posted after each change with the
- *   signal's fields, `applied` (boolean) and the `previous-bitrate`, `previous-width`, `previous-height`
- *   and `previous-framerate`.
+ *   signal's fields, `applied` (boolean) and the `previous-bitrate`, `previous-width`, `previous-height`,
+ *   `previous-framerate` and `previous-preset-step`.
  */
 #include "gstmloptimizer.h"
 
@@ -928,14 +934,15 @@ gst_ml_optimizer_class_init (GstMlOptimizerClass * klass)
    * Emitted from the control thread, ten times a second at most in the mean, with no lock held; the handler must not
    * change the pipeline's state and should be quick. Fields: `serial` (#guint64), `timestamp` (#guint64,
    * ns, monotonic clock), `changed` (flags as in #GstMlOptimizer:adapt), `bitrate` (#guint, bit/s), `width`,
-   * `height` (#gint, 0: the source's), `framerate` (#gdouble, 0: the source's), `action`, `state`, `limiter`,
+   * `height` (#gint, 0: the source's), `framerate` (#gdouble, 0: the source's), `preset-step` (#gint, steps faster
+   * than the encoder's own preset, or with a minus slower), `action`, `state`, `limiter`,
    * `reason` (#gchararray), `confidence` (#gdouble, 0..1), `gain` (#gdouble), `predicted-bitrate`,
    * `estimated-bandwidth` (#guint, bit/s, 0: not known), `window` (#guint64, bytes that may be in flight),
    * `probe-interval` (#guint64, ns, 0: none).
    *
    * Returns: (nullable) (transfer full): %NULL to let it pass; or a structure with other values of
-   * `bitrate`, `width` and `height`, `framerate`, which are taken instead within the element's limits (size
-   * and frame rate: the nearest of those it works with); or one with the #gboolean `veto` set to %TRUE, and
+   * `bitrate`, `width` and `height`, `framerate`, `preset-step`, which are taken instead within the element's limits
+   * (size and frame rate: the nearest of those it works with); or one with the #gboolean `veto` set to %TRUE, and
    * all stays as it is where the limits allow that. The first handler that returns a structure wins.
    */
   signals[SIGNAL_DECISION] = g_signal_new ("decision", GST_TYPE_ML_OPTIMIZER, G_SIGNAL_RUN_LAST, 0, first_answer, NULL,

@@ -9,8 +9,9 @@ struct _GstMloRestart
 {
   GstElement *encoder;          /* owned, as the pads are */
   GstPad *sink, *before;        /* the encoder's, and the pad that it is linked to */
-  gulong probe;
+  gulong probe, flush_probe;
   gint caps;                    /* atomic: wait for caps */
+  GMutex gate;                  /* held while the encoder is in READY: flushes wait, or one half of one would be lost */
   GMutex lock;                  /* a leaf; protects: */
   GCond arrived;
   gboolean blocked;
@@ -24,6 +25,7 @@ restart_clear (gpointer data)
   gst_clear_object (&r->encoder);
   gst_clear_object (&r->sink);
   gst_clear_object (&r->before);
+  g_mutex_clear (&r->gate);
   g_mutex_clear (&r->lock);
   g_cond_clear (&r->arrived);
 }
@@ -34,20 +36,39 @@ restart_unref (gpointer r)
   g_atomic_rc_box_release_full (r, restart_clear);
 }
 
-/* On the pad before the encoder. */
+static gboolean
+is_awaited (GstMloRestart * r, GstPadProbeInfo * info)
+{
+  gboolean is_buffer = (info->type & (GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST)) != 0;
+
+  return g_atomic_int_get (&r->caps) ? !is_buffer && GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) == GST_EVENT_CAPS
+      : is_buffer;
+}
+
+/* On the pad before the encoder. What was awaited stops here, and all that comes after it where a flush took that
+ * away. */
 static GstPadProbeReturn
 on_arrival (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   GstMloRestart *r = data;
-  gboolean is_buffer = (info->type & (GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST)) != 0;
+  gboolean blocked;
 
-  if (g_atomic_int_get (&r->caps) ? is_buffer || GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) != GST_EVENT_CAPS
-      : !is_buffer)
-    return GST_PAD_PROBE_PASS;
   g_mutex_lock (&r->lock);
-  r->blocked = TRUE;
+  r->blocked |= is_awaited (r, info);
+  blocked = r->blocked;
   g_cond_signal (&r->arrived);
   g_mutex_unlock (&r->lock);
+  return blocked ? GST_PAD_PROBE_OK : GST_PAD_PROBE_PASS;
+}
+
+/* Likewise, from any thread. */
+static GstPadProbeReturn
+on_flush (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstMloRestart *r = data;
+
+  g_mutex_lock (&r->gate);
+  g_mutex_unlock (&r->gate);
   return GST_PAD_PROBE_OK;
 }
 
@@ -69,8 +90,11 @@ gst_mlo_restart_begin (GstElement * encoder, GstPad * sink, gboolean caps)
   r->sink = gst_object_ref (sink);
   r->before = before;
   r->caps = caps;
+  g_mutex_init (&r->gate);
   g_mutex_init (&r->lock);
   g_cond_init (&r->arrived);
+  r->flush_probe = gst_pad_add_probe (before, GST_PAD_PROBE_TYPE_EVENT_FLUSH, on_flush, g_atomic_rc_box_acquire (r),
+      restart_unref);
   r->probe = gst_pad_add_probe (before, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_DATA_DOWNSTREAM, on_arrival,
       g_atomic_rc_box_acquire (r), restart_unref);
   return r;
@@ -101,18 +125,20 @@ swallow_eos (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   return GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) == GST_EVENT_EOS ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
 }
 
-/* An encoder gives out what it holds when the stream ends; those behind it are not told. */
-static void
+/* An encoder gives out what it holds when the stream ends; those behind it are not told. FALSE where nothing came out
+ * of it yet: what follows caps must not come before them. */
+static gboolean
 take_out_held (GstMloRestart * r)
 {
   g_autoptr (GstPad) src = gst_element_get_static_pad (r->encoder, "src");
   gulong probe;
 
-  if (!src)
-    return;
+  if (!src || !gst_pad_has_current_caps (src))
+    return FALSE;
   probe = gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, swallow_eos, NULL, NULL);
   gst_pad_send_event (r->sink, gst_event_new_eos ());
   gst_pad_remove_probe (src, probe);
+  return TRUE;
 }
 
 /* What the pad was told before it was in READY, it is told again: caps, segment, tags. */
@@ -124,20 +150,22 @@ tell_again (GstPad * before, GstEvent ** event, gpointer sink)
   return TRUE;
 }
 
-/* To READY and back, with the encoder's state lock. */
-static GstMloRestartResult
-cycle (GstMloRestart * r, gboolean held, GstMloRestartSet set, gpointer user_data)
+/* A flush is on its way: the pads are marked before the probe sees it. */
+static gboolean
+is_flushing (GstMloRestart * r)
 {
-  g_autoptr (GstPad) before = gst_pad_get_peer (r->sink);
+  return GST_PAD_IS_FLUSHING (r->before) || GST_PAD_IS_FLUSHING (r->sink);
+}
+
+/* With the gate closed. */
+static GstMloRestartResult
+cycle (GstMloRestart * r, GstMloRestartSet set, gpointer user_data)
+{
   GstState state = GST_STATE (r->encoder);
   gboolean taken;
 
-  /* Somebody else was faster: another state, or another link. */
-  if (state < GST_STATE_PAUSED || GST_STATE_PENDING (r->encoder) != GST_STATE_VOID_PENDING || before != r->before
-      || GST_PAD_IS_FLUSHING (r->sink) || GST_PAD_IS_EOS (r->sink))
+  if (is_flushing (r))
     return GST_MLO_RESTART_NOT_NOW;
-  if (held)
-    take_out_held (r);
   if (gst_element_set_state (r->encoder, GST_STATE_READY) != GST_STATE_CHANGE_SUCCESS)
     return GST_MLO_RESTART_FAILED;
   taken = set (r->encoder, FALSE, user_data);
@@ -154,6 +182,28 @@ cycle (GstMloRestart * r, gboolean held, GstMloRestartSet set, gpointer user_dat
   return taken ? GST_MLO_RESTART_DONE : GST_MLO_RESTART_FAILED;
 }
 
+/* To READY and back, with the encoder's state lock. */
+static GstMloRestartResult
+restart (GstMloRestart * r, gboolean held, GstMloRestartSet set, gpointer user_data)
+{
+  g_autoptr (GstPad) before = gst_pad_get_peer (r->sink);
+  GstMloRestartResult result;
+
+  /* Somebody else was faster: another state, or another link. */
+  if (GST_STATE (r->encoder) < GST_STATE_PAUSED || GST_STATE_PENDING (r->encoder) != GST_STATE_VOID_PENDING
+      || before != r->before || is_flushing (r) || GST_PAD_IS_EOS (r->sink))
+    return GST_MLO_RESTART_NOT_NOW;
+  if (held && !take_out_held (r))
+    return GST_MLO_RESTART_NOT_NOW;
+  g_mutex_lock (&r->gate);
+  /* The end of a flush unmarks the pad before it takes this lock: it must not come between the two. */
+  GST_PAD_STREAM_LOCK (r->sink);
+  result = cycle (r, set, user_data);
+  GST_PAD_STREAM_UNLOCK (r->sink);
+  g_mutex_unlock (&r->gate);
+  return result;
+}
+
 GstMloRestartResult
 gst_mlo_restart_finish (GstMloRestart * r, guint timeout_ms, gboolean held, GstMloRestartSet set, gpointer user_data)
 {
@@ -163,11 +213,12 @@ gst_mlo_restart_finish (GstMloRestart * r, guint timeout_ms, gboolean held, GstM
     gint64 begin_us = g_get_monotonic_time ();
 
     GST_STATE_LOCK (r->encoder);
-    result = cycle (r, held, set, user_data);
+    result = restart (r, held, set, user_data);
     GST_STATE_UNLOCK (r->encoder);
     GST_DEBUG_OBJECT (r->encoder, "result %d, the frame waited %" G_GINT64_FORMAT " us", result,
         g_get_monotonic_time () - begin_us);
   }
+  gst_pad_remove_probe (r->before, r->flush_probe);
   gst_pad_remove_probe (r->before, r->probe);
   restart_unref (r);
   return result;
