@@ -269,7 +269,7 @@ busy_ms (Mock * m)
   const MockEncoder *e = ENCODER (m);
   double pixels;
 
-  if (!e->preset)
+  if (!e->preset || !m->state)
     return 0.0;
   pixels = (double) m->state->info.width * m->state->info.height / (320.0 * 240.0);
   for (guint i = 0; i < MOCK_PROPERTIES && e->properties[i].name; i++) {
@@ -403,4 +403,15 @@ void
 mock_encoder_hog (GstElement * encoder, double factor)
 {
   g_atomic_int_set (&((Mock *) encoder)->hog, (gint) lrint (factor * 1000.0));
+}
+
+double
+mock_encoder_busy_ms (GstElement * encoder)
+{
+  double ms;
+
+  GST_VIDEO_ENCODER_STREAM_LOCK (encoder);
+  ms = busy_ms ((Mock *) encoder);
+  GST_VIDEO_ENCODER_STREAM_UNLOCK (encoder);
+  return ms;
 }

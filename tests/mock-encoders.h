@@ -56,6 +56,9 @@ guint mock_encoder_keyframes (GstElement * encoder);
 /* What it works with now, kbit/s. */
 double mock_encoder_kbps (GstElement * encoder);
 
+/* What a frame takes now, ms. */
+double mock_encoder_busy_ms (GstElement * encoder);
+
 /* Takes @factor times as long from now on. */
 void mock_encoder_hog (GstElement * encoder, double factor);
 

@@ -6,7 +6,7 @@
 #include "mock-encoders.h"
 
 #define LIVE "videotestsrc is-live=true pattern=zone-plate kx2=20 ky2=20 kt=1 ! " \
-  "video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! mloptimizer name=o "
+  "video/x-raw,format=I420,width=160,height=120,framerate=100/1 ! mloptimizer name=o "
 
 static gboolean
 played (Run * r, gpointer frames)
@@ -23,13 +23,26 @@ on_decision (GstElement * o, GstStructure * decision, gpointer data)
   return answer ? gst_structure_copy (answer) : NULL;
 }
 
-static double
-bitrate_of (Run * r)
+/* Until @frames more came out of the encoder. */
+static void
+wait_frames (Run * r, guint64 frames)
 {
-  guint bitrate = 0;
+  frames += run_stat (r, "frames-encoded");
+  g_assert_true (run_until (r, 30.0, played, &frames));
+}
 
-  g_object_get (r->element, "bitrate", &bitrate, NULL);
-  return bitrate / 1000.0;
+typedef struct
+{
+  GstElement *encoder;
+  double kbps;
+} Wanted;
+
+static gboolean
+has_kbps (Run * r, gpointer data)
+{
+  Wanted *w = data;
+
+  return ABS (mock_encoder_kbps (w->encoder) - w->kbps) < 1.0;
 }
 
 /* The encoder is found, set up, follows its rate within a row's cost, and takes another preset where it has some. */
@@ -41,6 +54,7 @@ test_row (gconstpointer data)
       mock->factory);
   Run *r = run_new (launch);
   g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (r->pipeline), "e");
+  Wanted wanted = { e, 1500.0 };
   GstMloEncoder encoder;
   GstMloSpeed speed;
   guint keys;
@@ -52,16 +66,17 @@ test_row (gconstpointer data)
   g_assert_cmpint (encoder.info->keyframe_on_bitrate, ==, mock->keyframe);
   g_signal_connect (r->element, "decision", G_CALLBACK (on_decision), NULL);
   run_play (r);
-  g_assert_true (run_until (r, 10.0, played, &frames));
+  g_assert_true (run_until (r, 20.0, played, &frames));
   /* Its start, and what makes it obey. */
-  g_assert_cmpfloat_with_epsilon (mock_encoder_kbps (e), 1500.0, 1.0);
+  g_assert_true (run_until (r, 20.0, has_kbps, &wanted));
   g_assert_cmpuint (mock_encoder_starts (e), ==, 1);
   keys = mock_encoder_keyframes (e);
 
   /* Down at once. */
   g_object_set (r->element, "max-bitrate", 800000, NULL);
-  run_until (r, 0.5, NULL, NULL);
-  g_assert_cmpfloat_with_epsilon (mock_encoder_kbps (e), 800.0, 1.0);
+  wanted.kbps = 800.0;
+  g_assert_true (run_until (r, 20.0, has_kbps, &wanted));
+  wait_frames (r, 10);
   g_assert_cmpuint (mock_encoder_keyframes (e) - keys, ==, mock->keyframe ? 1 : 0);
   if (encoder.vbv) {
     guint kbit;
@@ -69,10 +84,13 @@ test_row (gconstpointer data)
     g_object_get (e, encoder.vbv->name, &kbit, NULL);
     g_assert_cmpuint (kbit, ==, 160);
   }
-  frames = run_stat (r, "frames-encoded") + 30;
+  /* By the frames that came out: 100 a second. */
+  frames = run_stat (r, "frames-encoded");
   bytes = run_stat (r, "bytes-encoded");
-  g_assert_true (run_until (r, 5.0, played, &frames));
-  g_assert_cmpfloat_with_epsilon ((double) (run_stat (r, "bytes-encoded") - bytes) * 8.0 / 1000.0 / 800.0, 1.0, 0.15);
+  wait_frames (r, 50);
+  bytes = run_stat (r, "bytes-encoded") - bytes;
+  frames = run_stat (r, "frames-encoded") - frames;
+  g_assert_cmpfloat_with_epsilon ((double) bytes * 8.0 / 1000.0 / ((double) frames / 100.0) / 800.0, 1.0, 0.15);
 
   /* The application's choice of preset, with a changed rate. */
   if (gst_mlo_speed_resolve (&speed, &encoder.info->speed, e)) {
@@ -83,7 +101,9 @@ test_row (gconstpointer data)
     answer = gst_structure_new ("answer", "preset-step", G_TYPE_INT, step, NULL);
     keys = mock_encoder_keyframes (e);
     g_object_set (r->element, "max-bitrate", 500000, NULL);
-    run_until (r, 0.5, NULL, NULL);
+    wanted.kbps = 500.0;
+    g_assert_true (run_until (r, 20.0, has_kbps, &wanted));
+    wait_frames (r, 10);
     g_assert_cmpuint (mock_encoder_starts (e) - starts, ==, speed.live ? 0 : 1);
     g_assert_cmpuint (mock_encoder_keyframes (e) - keys, <=, 2);
     {
@@ -92,13 +112,12 @@ test_row (gconstpointer data)
       g_assert_true (gst_mlo_speed_resolve (&now, &encoder.info->speed, e));
       g_assert_cmpint (now.faster, ==, speed.faster - step);
     }
-    /* No frame was lost on the way. */
-    g_assert_cmpuint (run_stat (r, "frames-in") - in, <=, run_stat (r, "frames-encoded") - coded + 1);
+    /* No frame was lost on the way; the counts are not read at one time. */
+    g_assert_cmpuint (run_stat (r, "frames-in") - in, <=, run_stat (r, "frames-encoded") - coded + 3);
     g_clear_pointer (&answer, gst_structure_free);
   } else
     g_assert_true (strcmp (mock->factory, "vtenc_h264") == 0 || strcmp (mock->factory, "v4l2h264enc") == 0
         || strcmp (mock->factory, "omxh264enc") == 0);
-  g_assert_cmpfloat_with_epsilon (bitrate_of (r), 500.0, 310.0);
   run_assert_clean (r, NULL);
   gst_element_set_state (r->pipeline, GST_STATE_NULL);
   /* What was found is put back. */
@@ -143,122 +162,132 @@ height_of (Run * r)
 #define SLOW "videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! " \
   "mloptimizer name=o min-height=120 adapt=%s ! x265enc name=e speed-preset=medium ! fakesink"
 
-/* 27 ms of the 33: it keeps up, and nothing is done. Then three times as long: a faster preset, and 30 frames a second
- * again at the same size. */
+/* What a frame takes leaves room in the 33 ms between two at full rate. */
+static gboolean
+keeps_up (Run * r, gpointer encoder)
+{
+  return mock_encoder_busy_ms (encoder) < 30.0;
+}
+
+typedef struct
+{
+  Run *run;
+  GstElement *encoder;
+} Slow;
+
+static Slow
+slow_new (const char *adapt, double hog)
+{
+  g_autofree char *launch = g_strdup_printf (SLOW, adapt);
+  Slow s;
+
+  s.run = run_new (launch);
+  s.encoder = gst_bin_get_by_name (GST_BIN (s.run->pipeline), "e");
+  mock_encoder_hog (s.encoder, hog);
+  run_play (s.run);
+  return s;
+}
+
+static void
+slow_free (Slow * s)
+{
+  run_assert_clean (s->run, NULL);
+  gst_object_unref (s->encoder);
+  run_free (s->run);
+}
+
+/* 8 ms of the 33: it keeps up, and nothing is done. Then 54 ms: a faster preset, and it keeps up again at the same size
+ * and rate; in the end the user's preset is back. */
 static void
 test_overload_preset (void)
 {
-  g_autofree char *launch = g_strdup_printf (SLOW, "bitrate+resolution+framerate+preset");
-  Run *r = run_new (launch);
-  g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (r->pipeline), "e");
-  guint64 coded;
+  Slow s = slow_new ("bitrate+resolution+framerate+preset", 0.3);
   int preset;
 
-  mock_encoder_hog (e, 0.6);
-  run_play (r);
-  run_until (r, 2.5, NULL, NULL);
-  g_assert_cmpuint (mock_encoder_starts (e), ==, 1);
-  g_assert_cmpuint (decisions (r, "preset-faster"), ==, 0);
-  mock_encoder_hog (e, 2.0);    /* 54 ms at medium */
-  run_until (r, 3.5, NULL, NULL);
-  g_assert_cmpuint (decisions (r, "preset-faster"), >=, 1);
-  g_assert_cmpuint (mock_encoder_starts (e), <=, 3);
-  g_assert_cmpuint (mock_encoder_keyframes (e), ==, mock_encoder_starts (e));
-  g_assert_cmpint (height_of (r), ==, 240);
-  g_object_get (e, "speed-preset", &preset, NULL);
-  g_assert_cmpint (preset, <=, 4);
-  coded = run_stat (r, "frames-encoded");
-  run_until (r, 2.0, NULL, NULL);
-  g_assert_cmpuint (run_stat (r, "frames-encoded") - coded, >=, 52);
-  run_assert_clean (r, NULL);
-  gst_element_set_state (r->pipeline, GST_STATE_NULL);
-  g_object_get (e, "speed-preset", &preset, NULL);
+  run_until (s.run, 1.5, NULL, NULL);
+  g_assert_cmpuint (mock_encoder_starts (s.encoder), ==, 1);
+  g_assert_cmpuint (decisions (s.run, "preset-faster"), ==, 0);
+  mock_encoder_hog (s.encoder, 2.0);
+  g_assert_false (keeps_up (s.run, s.encoder));
+  g_assert_true (run_until (s.run, 20.0, keeps_up, s.encoder));
+  run_until (s.run, 0.3, NULL, NULL);
+  g_assert_cmpuint (decisions (s.run, "preset-faster"), >=, 1);
+  g_assert_cmpuint (mock_encoder_starts (s.encoder), ==, 1 + decisions (s.run, "preset-faster"));
+  g_assert_cmpuint (mock_encoder_keyframes (s.encoder), ==, mock_encoder_starts (s.encoder));
+  g_assert_cmpint (height_of (s.run), ==, 240);
+  g_assert_cmpuint (decisions (s.run, "fps-down"), ==, 0);
+  gst_element_set_state (s.run->pipeline, GST_STATE_NULL);
+  g_object_get (s.encoder, "speed-preset", &preset, NULL);
   g_assert_cmpint (preset, ==, 6);
-  run_free (r);
+  slow_free (&s);
 }
 
-/* Presets not allowed: smaller pictures; nor sizes: fewer frames. */
+static gboolean
+has_decision (Run * r, gpointer action)
+{
+  return decisions (r, action) > 0;
+}
+
+/* Presets not allowed: smaller pictures. 38 ms at 240 lines, 21 at 180. */
 static void
 test_overload_size (void)
 {
-  g_autofree char *launch = g_strdup_printf (SLOW, "bitrate+resolution+framerate");
-  Run *r = run_new (launch);
-  g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (r->pipeline), "e");
-  guint64 coded;
+  Slow s = slow_new ("bitrate+resolution+framerate", 1.4);
 
-  mock_encoder_hog (e, 1.4);    /* 38 ms at 240 lines, 21 at 180 */
-  run_play (r);
-  run_until (r, 4.0, NULL, NULL);
-  g_assert_cmpuint (decisions (r, "resolution-down"), >=, 1);
-  g_assert_cmpuint (decisions (r, "preset-faster"), ==, 0);
-  g_assert_cmpint (height_of (r), <, 240);
-  coded = run_stat (r, "frames-encoded");
-  run_until (r, 2.0, NULL, NULL);
-  g_assert_cmpuint (run_stat (r, "frames-encoded") - coded, >=, 52);
-  run_assert_clean (r, NULL);
-  run_free (r);
+  g_assert_true (run_until (s.run, 20.0, has_decision, (gpointer) "resolution-down"));
+  g_assert_true (run_until (s.run, 20.0, keeps_up, s.encoder));
+  g_assert_cmpuint (decisions (s.run, "preset-faster"), ==, 0);
+  g_assert_cmpint (height_of (s.run), ==, 180);
+  g_assert_cmpuint (mock_encoder_starts (s.encoder), ==, 1);
+  slow_free (&s);
 }
 
+/* Nor sizes: fewer frames. */
 static void
 test_overload_rate (void)
 {
-  g_autofree char *launch = g_strdup_printf (SLOW, "bitrate+framerate");
-  Run *r = run_new (launch);
-  g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (r->pipeline), "e");
+  Slow s = slow_new ("bitrate+framerate", 1.8);
 
-  mock_encoder_hog (e, 1.8);
-  run_play (r);
-  run_until (r, 4.0, NULL, NULL);
-  g_assert_cmpuint (decisions (r, "fps-down"), >=, 1);
-  g_assert_cmpint (height_of (r), ==, 240);
-  g_assert_cmpuint (mock_encoder_starts (e), ==, 1);
-  run_assert_clean (r, NULL);
-  run_free (r);
+  g_assert_true (run_until (s.run, 20.0, has_decision, (gpointer) "fps-down"));
+  g_assert_cmpint (height_of (s.run), ==, 240);
+  g_assert_cmpuint (mock_encoder_starts (s.encoder), ==, 1);
+  slow_free (&s);
 }
 
-/* More than presets can do: both in one restart, one key frame for both. */
+/* More than presets can do, 243 ms at medium and 58 at ultrafast: the size with the preset, one restart for both. */
 static void
 test_overload_both (void)
 {
-  g_autofree char *launch = g_strdup_printf (SLOW, "bitrate+resolution+framerate+preset");
-  Run *r = run_new (launch);
-  g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (r->pipeline), "e");
-  int preset;
+  Slow s = slow_new ("bitrate+resolution+framerate+preset", 9.0);
+  int preset = 0;
 
-  mock_encoder_hog (e, 9.0);    /* 243 ms at medium, 58 at ultrafast */
-  run_play (r);
-  run_until (r, 8.0, NULL, NULL);
-  g_object_get (e, "speed-preset", &preset, NULL);
-  g_assert_cmpint (preset, ==, 1);
-  g_assert_cmpint (height_of (r), <, 240);
-  g_assert_cmpuint (mock_encoder_keyframes (e), <=, 1 + decisions (r, "preset-faster") + decisions (r,
-          "resolution-down"));
-  run_assert_clean (r, NULL);
-  run_free (r);
+  while (preset != 1 || height_of (s.run) == 240) {
+    g_object_get (s.encoder, "speed-preset", &preset, NULL);
+    g_assert_false (run_until (s.run, 0.1, run_ended, NULL));
+  }
+  run_until (s.run, 0.5, NULL, NULL);
+  g_assert_cmpuint (mock_encoder_keyframes (s.encoder), <=, 1 + decisions (s.run, "preset-faster")
+      + decisions (s.run, "resolution-down"));
+  slow_free (&s);
 }
 
 /* Slow, but only observed. */
 static void
 test_overload_observe (void)
 {
-  g_autofree char *launch = g_strdup_printf (SLOW " ", "bitrate+resolution+framerate+preset");
-  Run *r = run_new (launch);
-  g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (r->pipeline), "e");
+  Slow s = slow_new ("bitrate+resolution+framerate+preset", 0.3);
 
-  g_object_set (r->element, "mode", 1, NULL);
-  mock_encoder_hog (e, 3.0);
-  run_play (r);
-  run_until (r, 3.0, NULL, NULL);
-  g_assert_cmpuint (mock_encoder_starts (e), ==, 1);
-  g_assert_cmpuint (decisions (r, "preset-faster"), ==, 0);
-  run_free (r);
+  g_object_set (s.run->element, "mode", 1, NULL);
+  mock_encoder_hog (s.encoder, 3.0);
+  run_until (s.run, 2.5, NULL, NULL);
+  g_assert_cmpuint (mock_encoder_starts (s.encoder), ==, 1);
+  g_assert_cmpuint (decisions (s.run, "preset-faster") + decisions (s.run, "resolution-down"), ==, 0);
+  slow_free (&s);
 }
 
 int
 main (int argc, char **argv)
 {
-  int result;
-
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   mock_encoders_register ();
@@ -273,6 +302,5 @@ main (int argc, char **argv)
   g_test_add_func ("/hardware/overload-rate", test_overload_rate);
   g_test_add_func ("/hardware/overload-both", test_overload_both);
   g_test_add_func ("/hardware/overload-observe", test_overload_observe);
-  result = g_test_run ();
-  return result;
+  return g_test_run ();
 }
