@@ -2,6 +2,7 @@
 #include "soak-meter.h"
 
 #include <malloc.h>
+#include <math.h>
 #include <unistd.h>
 
 static guint
@@ -42,37 +43,41 @@ compare (gconstpointer a, gconstpointer b)
   return (x > y) - (x < y);
 }
 
-double
-soak_slope (const SoakPoint * points, guint n, double bin, gboolean heap)
+/* The lower bound. */
+static double
+print_slope (const char *name, const SoakPoint * points, guint n, gboolean heap)
 {
-  g_autoptr (GArray) least = g_array_new (FALSE, FALSE, sizeof (SoakPoint));
   g_autoptr (GArray) slopes = g_array_new (FALSE, FALSE, sizeof (double));
-  double warm = n > 0 ? points[n - 1].minutes / 4.0 : 0.0;
+  guint from = n / 4, m = n - from;
+  double spread = 1.96 * sqrt (m * (m - 1.0) * (2.0 * m + 5.0) / 18.0), low, high;
 
-  for (guint i = 0; i < n; i++) {
-    const SoakPoint *p = &points[i];
-    SoakPoint *last = least->len > 0 ? &g_array_index (least, SoakPoint, least->len - 1) : NULL;
+  for (guint i = from; i < n; i++) {
+    for (guint j = i + 1; j < n; j++) {
+      double kib = heap ? points[j].heap_kib - points[i].heap_kib : points[j].rss_kib - points[i].rss_kib;
+      double slope = kib / (points[j].minutes - points[i].minutes);
 
-    if (p->minutes < warm)
-      continue;
-    if (!last || (int) (p->minutes / bin) != (int) (last->minutes / bin))
-      g_array_append_val (least, *p);
-    else if (heap ? p->heap_kib < last->heap_kib : p->rss_kib < last->rss_kib)
-      *last = *p;
-  }
-  for (guint i = 0; i < least->len; i++) {
-    for (guint j = i + 1; j < least->len; j++) {
-      const SoakPoint *a = &g_array_index (least, SoakPoint, i), *b = &g_array_index (least, SoakPoint, j);
-      double slope = (heap ? b->heap_kib - a->heap_kib : b->rss_kib - a->rss_kib) / (b->minutes - a->minutes);
-
-      if (b->minutes > a->minutes)
-        g_array_append_val (slopes, slope);
+      g_array_append_val (slopes, slope);
     }
   }
-  if (slopes->len == 0)
+  if (slopes->len == 0) {
+    printf ("%s not known: too short\n", name);
     return 0.0;
+  }
   g_array_sort (slopes, compare);
-  return g_array_index (slopes, double, slopes->len / 2);
+  low = g_array_index (slopes, double, (guint) MAX ((slopes->len - spread) / 2.0, 0.0));
+  high = g_array_index (slopes, double, (guint) MIN ((slopes->len + spread) / 2.0, slopes->len - 1.0));
+  printf ("%s %.3f KiB/min\n%s_low %.3f KiB/min\n%s_high %.3f KiB/min\n", name,
+      g_array_index (slopes, double, slopes->len / 2), name, low, name, high);
+  return low;
+}
+
+gboolean
+soak_judge_memory (const SoakPoint * points, guint n)
+{
+  double low = print_slope ("heap_slope", points, n, TRUE);
+
+  print_slope ("rss_slope", points, n, FALSE);
+  return soak_judge ("heap_growth_at_least", MAX (low, 0.0), 1.0, "KiB/min");
 }
 
 gboolean

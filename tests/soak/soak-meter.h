@@ -19,11 +19,14 @@ typedef struct
 void soak_measure (SoakPoint * point, double minutes);
 
 /**
- * soak_slope:
- * KiB a minute that memory grew by after the first quarter: the median of the slopes between all pairs (Theil and Sen),
- * over the least of each @bin minutes, since what is in flight comes and goes. @points: (n), in order of time.
+ * soak_judge_memory:
+ * Prints the KiB a minute by which memory grew after the first quarter of @points, (n) in order of time: the median of the
+ * slopes between all pairs (Theil and Sen), and the bounds between which it lies with 95 %.
+ *
+ * Returns: whether growth of the heap by no more than 1 KiB a minute is within those bounds; what the C library holds beyond
+ * it (rss) is printed alone.
  */
-double soak_slope (const SoakPoint * points, guint n, double bin, gboolean heap);
+gboolean soak_judge_memory (const SoakPoint * points, guint n);
 
 /* Prints `name value unit`, as the benchmarks do, and "too much" where @value is more than @most; returns whether not. */
 gboolean soak_judge (const char *name, double value, double most, const char *unit);

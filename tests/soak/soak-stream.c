@@ -24,6 +24,8 @@
 #define NETWORK_MS 4000
 #define APPLICATION_MS 5000
 #define HEADERS 40
+#define N_SIZES 3
+#define REST_US (60 * G_USEC_PER_SEC)
 #define MIN_BITRATE 100000
 #define MAX_BITRATE 3000000
 
@@ -237,7 +239,8 @@ typedef struct
 {
   GstElement *pipeline, *element;
   MloRandom random;
-  GArray *points;               /* (element-type SoakPoint) */
+  GArray *points;               /* (element-type SoakPoint) each second */
+  GArray *quiet;                /* likewise, each minute: at rest */
   GArray *pauses;               /* (element-type Pause) */
   guint faults, warnings;
   gboolean failed;
@@ -261,13 +264,16 @@ stall (Sender * s)
   gst_pad_remove_probe (pad, id);
 }
 
+/* @quiet: (out) (nullable): what is held at the end of the pause. */
 static void
-pause_and_play (Sender * s)
+pause_and_play (Sender * s, gulong pause_us, SoakPoint * quiet)
 {
   Pause p = {.from_us = g_get_real_time () };
 
   gst_element_set_state (s->pipeline, GST_STATE_PAUSED);
-  g_usleep (800000);
+  g_usleep (pause_us);
+  if (quiet)
+    soak_measure (quiet, quiet->minutes);
   gst_element_set_state (s->pipeline, GST_STATE_PLAYING);
   gst_element_get_state (s->pipeline, NULL, NULL, 2 * GST_SECOND);
   p.to_us = g_get_real_time ();
@@ -275,14 +281,26 @@ pause_and_play (Sender * s)
 }
 
 static void
-change_size (Sender * s)
+set_size (Sender * s, guint i)
 {
-  static const char *const sizes[] = { "320,height=180", "256,height=144", "192,height=108" };
-  g_autofree char *text = g_strdup_printf ("video/x-raw,format=I420,width=%s,framerate=30/1",
-      sizes[mlo_random_below (&s->random, G_N_ELEMENTS (sizes))]);
+  static const char *const sizes[N_SIZES] = { "192,height=108", "256,height=144", "320,height=180" };
+  g_autofree char *text = g_strdup_printf ("video/x-raw,format=I420,width=%s,framerate=30/1", sizes[i]);
   g_autoptr (GstCaps) caps = gst_caps_from_string (text);
 
   set_on (s->pipeline, "c", "caps", caps);
+}
+
+/* Pictures in flight, packets and the reports that rtpsession keeps for two seconds come and go by hundreds of KiB: what
+ * stays is seen with small pictures, and when nothing has moved for a while. */
+static void
+rest (Sender * s, double minutes)
+{
+  SoakPoint quiet = {.minutes = minutes };
+
+  set_size (s, 0);
+  g_usleep (2 * G_USEC_PER_SEC);
+  pause_and_play (s, 3 * G_USEC_PER_SEC, &quiet);
+  g_array_append_val (s->quiet, quiet);
 }
 
 static void
@@ -296,10 +314,10 @@ do_something (Sender * s)
       stall (s);
       break;
     case 1:
-      pause_and_play (s);
+      pause_and_play (s, 800000, NULL);
       break;
     case 2:
-      change_size (s);
+      set_size (s, mlo_random_below (&s->random, N_SIZES));
       break;
     case 3:
       g_object_set (s->element, "max-bitrate", 500000 + mlo_random_below (&s->random, MAX_BITRATE - 500000),
@@ -367,7 +385,7 @@ static void
 stream (Sender * s, double minutes, FILE * out)
 {
   gint64 start_us = g_get_monotonic_time (), next_us = start_us + 10 * G_USEC_PER_SEC;
-  gint64 end_us = start_us + (gint64) (minutes * 60e6);
+  gint64 end_us = start_us + (gint64) (minutes * 60e6), rest_us = start_us + REST_US;
 
   if (out)
     fprintf (out, "minutes,heap_kib,rss_kib,threads,files,bitrate_kbps,capacity_kbps,frames_in,frames_out\n");
@@ -378,6 +396,10 @@ stream (Sender * s, double minutes, FILE * out)
     if (g_get_monotonic_time () >= next_us) {
       do_something (s);
       next_us = g_get_monotonic_time () + APPLICATION_MS * 1000;
+    }
+    if (g_get_monotonic_time () >= rest_us) {
+      rest (s, (double) (g_get_monotonic_time () - start_us) / 60e6);
+      rest_us += REST_US;
     }
   }
 }
@@ -429,8 +451,7 @@ judge (Sender * s)
   }
   printf ("faults_of_the_application %u 1\nwarnings %u 1\ndecisions_recorded %" G_GUINT64_FORMAT " 1\n", s->faults,
       s->warnings, decisions);
-  good &= soak_judge ("heap_slope", soak_slope (p, n, 1.0, TRUE), 1.0, "KiB/min");
-  soak_judge ("rss_slope", soak_slope (p, n, 1.0, FALSE), G_MAXDOUBLE, "KiB/min");
+  good &= soak_judge_memory ((const SoakPoint *) s->quiet->data, s->quiet->len);
   good &= soak_judge ("threads_growth", (double) p[n - 1].threads - threads, 0.0, "1");
   good &= soak_judge ("files_growth", (double) p[n - 1].files - files, 0.0, "1");
   printf ("longest_decision_gap %.2f intervals\n", longest);
@@ -506,6 +527,7 @@ main (int argc, char **argv)
   s.record = g_build_filename (folder, "record.jsonl", NULL);
   mlo_random_seed (&s.random, (guint64) seed);
   s.points = g_array_sized_new (FALSE, FALSE, sizeof (SoakPoint), (guint) (minutes * 60.0) + 60);
+  s.quiet = g_array_sized_new (FALSE, FALSE, sizeof (SoakPoint), (guint) minutes + 2);
   s.pauses = g_array_sized_new (FALSE, FALSE, sizeof (Pause), (guint) (minutes * 12.0) + 60);
   s.pipeline = sender_pipeline (rtp, rtcp, s.record);
   s.element = gst_bin_get_by_name (GST_BIN (s.pipeline), "o");
@@ -527,6 +549,7 @@ main (int argc, char **argv)
   g_rmdir (folder);
   g_free (s.record);
   g_array_unref (s.points);
+  g_array_unref (s.quiet);
   g_array_unref (s.pauses);
   return good ? 0 : 1;
 }
