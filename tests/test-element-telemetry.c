@@ -393,6 +393,25 @@ test_gate (void)
   }
 }
 
+/* Of 60 frames a second 25: the frame nearest to each slot of 40 ms takes it, also where it comes before. */
+static void
+test_gate_nearest (void)
+{
+  static const guint expected[] = { 0, 2, 5, 7, 10, 12, 14 };
+  GstClockTime half = GST_SECOND / 120;
+  GstMloActuator a;
+  guint passed = 0;
+
+  gst_mlo_actuator_init (&a, NULL, NULL, NULL);
+  g_atomic_int_set (&a.millihertz, 25000);
+  for (guint n = 0; passed < G_N_ELEMENTS (expected); n++) {
+    GstClockTime pts = GST_SECOND + gst_util_uint64_scale (n, GST_SECOND, 60);
+
+    if (gst_mlo_actuator_gate (&a, pts, half))
+      g_assert_cmpuint (n, ==, expected[passed++]);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -406,5 +425,6 @@ main (int argc, char **argv)
   g_test_add_func ("/telemetry/told", test_told);
   g_test_add_func ("/telemetry/bursts", test_bursts);
   g_test_add_func ("/telemetry/gate", test_gate);
+  g_test_add_func ("/telemetry/gate-nearest", test_gate_nearest);
   return g_test_run ();
 }

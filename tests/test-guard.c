@@ -91,6 +91,47 @@ test_networks_decide (void)
   g_assert_cmpint (s.out.limiter, ==, MLO_LIMITER_NETWORK);
 }
 
+/* Up in steps, not at once; and what is no number is not the networks' choice. */
+static void
+test_networks_bounded (void)
+{
+  Story s;
+
+  begin (&s, 2000.0);
+  link_of (&s, 20000.0, 2.0);
+  s.in.wanted_kbps = 15000.0;
+  g_assert_cmpfloat (tick (&s)->bitrate_kbps, <, 2000.0 * 2.0);
+  g_assert_cmpint (s.out.limiter, ==, MLO_LIMITER_GUARD);
+  g_assert_cmpint (s.out.state, ==, MLO_GUARD_NORMAL);
+  s.in.wanted_kbps = INFINITY;
+  g_assert_cmpint (tick (&s)->state, ==, MLO_GUARD_FALLBACK);
+  s.in.wanted_kbps = NAN;
+  g_assert_cmpint (tick (&s)->state, ==, MLO_GUARD_FALLBACK);
+}
+
+/* The longer the queue, the lower the rate that empties it, down to a floor. */
+static void
+test_drains_by_backlog (void)
+{
+  static const double queues_ms[] = { 70.0, 100.0, 130.0, 160.0 };
+  double before = G_MAXDOUBLE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (queues_ms); i++) {
+    Story s;
+
+    begin (&s, 8000.0);
+    link_of (&s, 9000.0, 1.0);
+    s.in.wanted_kbps = 8000.0;
+    tick (&s);
+    link_of (&s, 4000.0, queues_ms[i]);
+    report (&s, 16667);
+    g_assert_cmpfloat (s.out.bitrate_kbps, >=, 0.3 * 4000.0 - 1e-9);
+    /* 30 ms of 4 Mbit/s are 120 kbit, to be gone in a second at most */
+    g_assert_cmpfloat (s.out.bitrate_kbps, <, before - 100.0);
+    before = s.out.bitrate_kbps;
+  }
+}
+
 static void
 test_backs_off_and_returns (void)
 {
@@ -382,6 +423,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/guard/holds-without-feedback", test_holds_without_feedback);
   g_test_add_func ("/guard/networks-decide", test_networks_decide);
+  g_test_add_func ("/guard/networks-bounded", test_networks_bounded);
+  g_test_add_func ("/guard/drains-by-backlog", test_drains_by_backlog);
   g_test_add_func ("/guard/backs-off-and-returns", test_backs_off_and_returns);
   g_test_add_func ("/guard/sits-out-a-fade", test_sits_out_a_fade);
   g_test_add_func ("/guard/standing-queue", test_standing_queue);

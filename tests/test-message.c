@@ -171,6 +171,8 @@ static const struct
   {"{\"resolution\": \" 1920x1080\"}", 1, "resolution", 0},
   {"{\"resolution\": \"1920x-1080\"}", 1, "resolution", 0},
   {"{\"resolution\": \"0x0\"}", 1, "resolution", 0},
+  {"{\"resolution\": \"640x99999\"}", 1, "resolution", 0},
+  {"{\"resolution\": \"99999x640\"}", 1, "resolution", 0},
   {"{\"resolution\": \"99999999999999999999x1\"}", 1, "resolution", 0},
   {"{\"timestamp\": \"now\"}", 1, "timestamp", 0},
   {"{\"timestamp\": -1}", 1, "timestamp", 0},

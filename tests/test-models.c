@@ -316,7 +316,8 @@ test_bad_models (Fixture * f, gconstpointer data)
       mlo_tensorfile_set_metadata (bad, bad_models[i].key, bad_models[i].value);
     for (guint k = 0; k < mlo_tensorfile_size (good); k++) {
       const MloTensor *t = mlo_tensorfile_get (good, k);
-      const gsize flat = t->count, longer = t->count + 1, wide[2] = { 1, t->count };
+      const gsize flat = t->count, longer = t->count + 1, wide[2] =
+          { t->dims[0] / 2, t->n_dims == 2 ? 2 * t->dims[1] : 1 };
       g_autofree float *more = g_new0 (float, longer);
 
       if (g_strcmp0 (t->name, bad_models[i].tensor) != 0)
