@@ -129,6 +129,57 @@ test_single_packets (void)
   g_assert_cmpfloat (mlo_dispersion_capacity (&p.dispersion, 150000).kbps, <, 0.0);
 }
 
+static void
+add_burst (MloDispersion * d, gint64 arrival_us, guint n, gint64 gap_us)
+{
+  for (guint i = 0; i < n; i++) {
+    MloPacket p = {.send_us = arrival_us - 20000,.arrival_us = arrival_us + i * gap_us,.size = 1200 };
+
+    mlo_dispersion_add (d, &p, arrival_us);
+  }
+}
+
+/* A packet that another overtook says nothing, and what is known stays; one from seconds before starts anew. */
+static void
+test_overtaken (void)
+{
+  MloPacket late = {.send_us = 4000000,.arrival_us = 5001000,.size = 1200 };
+  MloDispersion d;
+  MloCapacity before, after;
+
+  mlo_dispersion_init (&d);
+  add_burst (&d, 5000000, 10, 1000);
+  before = mlo_dispersion_capacity (&d, 150000);
+  g_assert_cmpuint (before.packets, ==, 9);
+  mlo_dispersion_add (&d, &late, 5001000);
+  after = mlo_dispersion_capacity (&d, 150000);
+  g_assert_cmpuint (after.packets, ==, before.packets);
+  g_assert_cmpfloat (after.kbps, ==, before.kbps);
+  late.arrival_us -= 3 * G_USEC_PER_SEC;
+  mlo_dispersion_add (&d, &late, 5001000);
+  g_assert_cmpfloat (mlo_dispersion_capacity (&d, 150000).kbps, <, 0.0);
+}
+
+/* All at one stamp of the grid: the path carries that much at least. */
+static void
+test_lower_bound (void)
+{
+  MloDispersion d;
+  MloCapacity c;
+
+  mlo_dispersion_init (&d);
+  add_burst (&d, 5000000, 3, 0);
+  c = mlo_dispersion_capacity (&d, 150000);
+  g_assert_true (c.lower_bound);
+  /* two packets in 250 us */
+  g_assert_cmpfloat_with_epsilon (c.kbps, 2.0 * (1200.0 + MLO_PACKET_OVERHEAD) * 8000.0 / 250.0, 1e-6);
+  mlo_dispersion_init (&d);
+  add_burst (&d, 5000000, 3, 1000);
+  c = mlo_dispersion_capacity (&d, 150000);
+  g_assert_false (c.lower_bound);
+  g_assert_cmpfloat_with_epsilon (c.kbps, (1200.0 + MLO_PACKET_OVERHEAD) * 8.0, 1e-6);
+}
+
 /* Absurd times neither crash nor give numbers that are not finite. */
 static void
 test_absurd (void)
@@ -171,6 +222,8 @@ main (int argc, char **argv)
   g_test_add_func ("/dispersion/capacity", test_capacity);
   g_test_add_func ("/dispersion/follows-fall", test_follows_fall);
   g_test_add_func ("/dispersion/single-packets", test_single_packets);
+  g_test_add_func ("/dispersion/overtaken", test_overtaken);
+  g_test_add_func ("/dispersion/lower-bound", test_lower_bound);
   g_test_add_func ("/dispersion/absurd", test_absurd);
   return g_test_run ();
 }

@@ -46,6 +46,32 @@ test_longer_path_is_learnt (void)
   g_assert_cmpfloat (mlo_feedback_base_rtt_ms (&f), ==, 70.0);
 }
 
+/* What was told seconds ago, told again: no packets more, no loss, and the round trip is not that of its age. */
+static void
+test_told_again (void)
+{
+  MloFeedback f;
+  MloPacket old = {.send_us = 1000000,.arrival_us = 1000000 + 20000 + OFFSET,.size = 1200 };
+  MloPacket lost = {.send_us = 1000000,.size = 1200,.lost = TRUE };
+  guint64 packets;
+  double delivered;
+
+  mlo_feedback_init (&f);
+  for (int i = 0; i < 300; i++)
+    report (&f, 1000000 + i * 16667, 20000, 1200, FALSE);
+  packets = f.packets;
+  delivered = mlo_feedback_delivered_kbps (&f, 500000);
+  for (int i = 0; i < 100; i++) {
+    mlo_feedback_packets (&f, 6100000 + i, &old, 1);
+    mlo_feedback_packets (&f, 6100000 + i, &lost, 1);
+  }
+  g_assert_cmpuint (f.packets, ==, packets);
+  g_assert_cmpuint (f.lost, ==, 0);
+  g_assert_cmpfloat (mlo_feedback_loss (&f), ==, 0.0);
+  g_assert_cmpfloat (mlo_feedback_delivered_kbps (&f, 500000), ==, delivered);
+  g_assert_cmpfloat (mlo_feedback_base_rtt_ms (&f), ==, 40.0);
+}
+
 static void
 test_long_silence (void)
 {
@@ -130,6 +156,7 @@ main (int argc, char **argv)
   g_test_add_func ("/feedback/wrong-minimum", test_wrong_minimum);
   g_test_add_func ("/feedback/queue-delay", test_queue_delay);
   g_test_add_func ("/feedback/longer-path", test_longer_path_is_learnt);
+  g_test_add_func ("/feedback/told-again", test_told_again);
   g_test_add_func ("/feedback/long-silence", test_long_silence);
   g_test_add_func ("/feedback/loss-and-rate", test_loss_and_rate);
   g_test_add_func ("/feedback/interval-percentile", test_interval_percentile);
