@@ -91,14 +91,14 @@ test_networks_decide (void)
   g_assert_cmpint (s.out.limiter, ==, MLO_LIMITER_NETWORK);
 }
 
-/* Up in steps, not at once; and what is no number is not the networks' choice. */
+/* Up in steps, not at once, where there is a queue; and what is no number is not the networks' choice. */
 static void
 test_networks_bounded (void)
 {
   Story s;
 
   begin (&s, 2000.0);
-  link_of (&s, 20000.0, 2.0);
+  link_of (&s, 20000.0, 25.0);
   s.in.wanted_kbps = 15000.0;
   g_assert_cmpfloat (tick (&s)->bitrate_kbps, <, 2000.0 * 2.0);
   g_assert_cmpint (s.out.limiter, ==, MLO_LIMITER_GUARD);

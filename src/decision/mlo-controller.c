@@ -595,7 +595,7 @@ source_limited (const MloController * c)
 static void
 guard_input (MloController * c, gint64 now_us, gboolean tick, double wanted_kbps, MloGuardInput * in)
 {
-  double recent = c->capacity.kbps, least = c->capacity.kbps;
+  double recent = c->capacity.kbps, least = recent;
 
   for (guint i = 0; i < RECENT_TICKS; i++) {
     recent = MAX (recent, c->recent_capacity[i]);
