@@ -358,6 +358,7 @@ mlo_qoe_meter_next (MloQoeMeter * m, gint64 now_us, MloQoeSecond * second)
     show_pending (m);
 
   s = second_at (m, end_us - 1);
+  g_assert (s != NULL);
   *second = (MloQoeSecond) {
   .psnr_db = s->n_psnr ? s->psnr_sum / s->n_psnr : NAN,.fps = s->shown,.delay_ms =
         s->shown ? s->delay_sum_ms / s->shown : NAN,.lost_percent =

@@ -44,7 +44,7 @@ mlo_sample_set (MloSample * s, MloField field, double value)
 {
   const MloFieldInfo *info = mlo_field_info (field);
 
-  if (!isfinite (value) || value < info->min || value > info->max)
+  if (!info || !isfinite (value) || value < info->min || value > info->max)
     return FALSE;
   *(double *) ((char *) s + info->offset) = value;
   s->valid |= 1u << field;
