@@ -6,6 +6,7 @@
 
 #include "gstmlortp.h"
 #include "gstmlotransport.h"
+#include "mlo-gpu.h"
 #include "mlo-system.h"
 #include "mlo-timer.h"
 
@@ -55,7 +56,8 @@ struct _GstMloControl
   gboolean asked;               /* a transport was asked and answered, ever */
   GstMloPath path;
   MloSystem system;
-  MloSample machine;            /* cpu, memory */
+  MloGpu gpu;
+  MloSample machine;            /* cpu, memory, gpu */
   GstMloSettings settings;
   guint settings_serial, format_serial;
   GstMloFormat format;
@@ -518,6 +520,7 @@ on_tick (gpointer data)
     c->next_second_us = now_us + SECOND_US;
     memset (&c->machine, 0, sizeof c->machine);
     mlo_system_read (&c->system, &c->machine);
+    mlo_gpu_read (&c->gpu, now_us, &c->machine);
     read_report (c, now_us);
     check_setup (c, now_us);
     log_state (c, &local);
@@ -591,6 +594,7 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
   c->rtp = gst_mlo_rtp_new (top, telemetry);
   c->transports = gst_mlo_transports_new ();
 
+  mlo_gpu_init (&c->gpu, NULL, NULL);
   c->context = g_main_context_new ();
   c->loop = g_main_loop_new (c->context, FALSE);
   c->tick = mlo_timer_new (c->context, on_tick, c, G_PRIORITY_DEFAULT);
@@ -633,6 +637,7 @@ gst_mlo_control_free (GstMloControl * c)
   gst_mlo_rtp_free (c->rtp);
   gst_mlo_transports_free (c->transports);
   gst_mlo_path_clear (&c->path);
+  mlo_gpu_clear (&c->gpu);
   mlo_controller_free (c->controller);
   gst_mlo_learn_clear (&c->learn);
   g_weak_ref_clear (&c->top);
