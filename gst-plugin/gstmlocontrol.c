@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "gstmlopeers.h"
 #include "gstmlortp.h"
 #include "gstmlotransport.h"
 #include "mlo-gpu.h"
@@ -52,6 +53,8 @@ struct _GstMloControl
   GstMloLearn learn;
   gboolean altered;             /* by the application, in this tick */
   GstMloRtp *rtp;
+  GstMloPeerMarks *marks;
+  guint64 clocks;
   GstMloTransports *transports;
   gboolean asked;               /* a transport was asked and answered, ever */
   GstMloPath path;
@@ -88,6 +91,7 @@ find_path (GstMloControl * c, gint64 now_us)
   c->next_find_us = now_us + REFIND_US;
   gst_mlo_path_clear (&c->path);
   gst_mlo_path_find (&c->path, c->src, top, c->settings.encoder);
+  gst_mlo_peer_marks_set (c->marks, c->path.sessions);
   if (gst_mlo_actuator_set_path (c->actuator, &c->path)) {
     GST_INFO_OBJECT (c->element, "encoder is %" GST_PTR_FORMAT, c->path.element);
     if (c->actuator->original_kbps > 0.0)
@@ -463,9 +467,25 @@ learn (GstMloControl * c)
 
 /* --- the two sources --- */
 
+/* Where a second receiver appears, what was measured of the first is of another clock. */
+static void
+check_clock (GstMloControl * c)
+{
+  GstMloCounts n;
+
+  gst_mlo_telemetry_get_counts (c->telemetry, &n);
+  if (n.clocks == c->clocks)
+    return;
+  c->clocks = n.clocks;
+  drain (c);
+  mlo_controller_reset (c->controller);
+  c->learn.gap = TRUE;
+}
+
 static void
 catch_up (GstMloControl * c, gint64 now_us)
 {
+  check_clock (c);
   if (g_atomic_int_compare_and_exchange (&c->reset, 1, 0)) {
     gst_mlo_telemetry_forget (c->telemetry);
     mlo_controller_reset (c->controller);
@@ -593,6 +613,8 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
     c->applied.bitrate_kbps = set_kbps;
   c->rtp = gst_mlo_rtp_new (top, telemetry);
   c->transports = gst_mlo_transports_new ();
+  c->marks = gst_mlo_peer_marks_new ();
+  gst_mlo_peer_marks_set (c->marks, c->path.sessions);
 
   mlo_gpu_init (&c->gpu, NULL, NULL);
   c->context = g_main_context_new ();
@@ -636,6 +658,7 @@ gst_mlo_control_free (GstMloControl * c)
   g_main_context_unref (c->context);
   gst_mlo_rtp_free (c->rtp);
   gst_mlo_transports_free (c->transports);
+  gst_mlo_peer_marks_free (c->marks);
   gst_mlo_path_clear (&c->path);
   mlo_gpu_clear (&c->gpu);
   mlo_controller_free (c->controller);

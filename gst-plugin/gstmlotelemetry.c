@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "gstmlopeers.h"
+
 #define RING 4096               /* records: more than a second at 40 Mbit/s */
 #define TIMED 64                /* frames in the encoder whose way in is remembered */
 #define HISTORY 64              /* collections, for rates over a second */
@@ -43,6 +45,7 @@ struct _GstMloTelemetry
   GstMloRecord *ring;           /* (RING) */
   guint head, count;
   MloWindow window;
+  GstMloPeers peers;
   GstMloCounts counts;
   GstMloFormat format;
   LumaState luma;
@@ -123,6 +126,7 @@ gst_mlo_telemetry_start (GstMloTelemetry * t, GSource * wake)
   t->ring = ring;
   t->head = t->count = 0;
   mlo_window_init (&t->window);
+  gst_mlo_peers_init (&t->peers);
   memset (&t->counts, 0, sizeof t->counts);
   memset (&t->format, 0, sizeof t->format);
   memset (t->timed, 0, sizeof t->timed);
@@ -348,6 +352,7 @@ packets_event (GstMloTelemetry * t, const GstStructure * event)
   const GValue *value = gst_structure_get_value (event, "packets");
   gint64 now_us = g_get_monotonic_time ();
   MloPacket packets[EVENT_PACKETS];
+  gconstpointer session = gst_mlo_peers_session_of (event);
   gint64 offset_us;
   guint total, n = 0;
 
@@ -370,6 +375,11 @@ packets_event (GstMloTelemetry * t, const GstStructure * event)
       continue;
     g_mutex_lock (&t->lock);
     if (t->running) {
+      gboolean several = t->peers.several;
+
+      n = gst_mlo_peers_take (&t->peers, session, now_us, packets, n);
+      /* Their arrival times are on another clock from here on. */
+      t->counts.clocks += several != t->peers.several ? 1 : 0;
       mlo_window_acked (&t->window, now_us, packets, n);
       for (guint j = 0; j < n; j++) {
         push (t, i + 1 == total && j + 1 == n ? GST_MLO_RECORD_REPORT_END : GST_MLO_RECORD_PACKET, now_us, &packets[j]);
@@ -798,6 +808,7 @@ gst_mlo_telemetry_get_counts (GstMloTelemetry * t, GstMloCounts * counts)
 {
   g_mutex_lock (&t->lock);
   *counts = t->counts;
+  counts->peers = gst_mlo_peers_count (&t->peers, g_get_monotonic_time ());
   g_mutex_unlock (&t->lock);
 }
 

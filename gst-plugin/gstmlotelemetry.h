@@ -57,6 +57,8 @@ typedef struct
   guint64 busy_us, busy_timed;  /* sum of the times from a frame's way in to the next way out of any */
   guint64 qos_messages, qos_events;     /* late or lost downstream */
   guint64 reports, packets, packets_lost, packets_missed;       /* feedback; missed: the ring was full */
+  guint64 clocks;               /* arrival times changed to another clock so often */
+  guint peers;                  /* receivers whose feedback per packet comes now */
   guint64 metrics;              /* messages with measurements, of the application or the server */
   guint64 metrics_rejected;     /* fields in them of a wrong type or absurd value */
   gint64 first_frame_us, first_encoded_us;
