@@ -21,7 +21,7 @@ static gboolean pointer;
 static const GOptionEntry options[] = {
   {"host", 0, 0, G_OPTION_ARG_STRING, &host, "of the receiver (127.0.0.1)", "ADDRESS"},
   {"port", 0, 0, G_OPTION_ARG_INT, &port, "RTP there; RTCP at the next, and back to the one after that here (5000)",
-        "PORT"},
+      "PORT"},
   {"window", 'w', 0, G_OPTION_ARG_STRING, &window, "title of the window to capture (the whole screen)", "TITLE"},
   {"xid", 0, 0, G_OPTION_ARG_INT64, &xid, "its X window id instead, as xwininfo has it", "ID"},
   {"pointer", 0, 0, G_OPTION_ARG_NONE, &pointer, "capture the pointer, too", NULL},
@@ -31,7 +31,7 @@ static const GOptionEntry options[] = {
   {"properties", 0, 0, G_OPTION_ARG_STRING, &properties, "of mloptimizer (max-bitrate=12000000)", "TEXT"},
   {"preset", 0, 0, G_OPTION_ARG_STRING, &preset, "speed preset of x264enc (superfast)", "NAME"},
   {"server", 0, 0, G_OPTION_ARG_STRING, &server, "metrics server; its token is in $MLOPTIMIZER_TOKEN",
-        "ws://HOST:PORT/metrics"},
+      "ws://HOST:PORT/metrics"},
   {"seconds", 's', 0, G_OPTION_ARG_INT, &seconds, "end after so long (0: on Ctrl-C)", "N"},
   {NULL}
 };
@@ -116,7 +116,7 @@ create (GError ** error)
 {
   g_autofree char *picture = source ();
   g_autofree char *launch = g_strdup_printf ("rtpbin name=r rtp-profile=avpf "
-      "%s ! video/x-raw,framerate=%d/1 ! queue max-size-buffers=2 max-size-time=0 max-size-bytes=0 leaky=downstream "
+      "%s ! capsfilter caps=video/x-raw,framerate=%d/1 ! queue max-size-buffers=2 max-size-time=0 max-size-bytes=0 leaky=downstream "
       "! videoconvert ! mloptimizer name=optimizer %s ! x264enc tune=zerolatency speed-preset=%s key-int-max=%d "
       "! video/x-h264,profile=constrained-baseline ! rtph264pay config-interval=-1 "
       "! application/x-rtp,payload=96,extmap-1=" TWCC " ! r.send_rtp_sink_0 "

@@ -33,9 +33,9 @@ static const GOptionEntry options[] = {
   {"latency", 0, 0, G_OPTION_ARG_INT, &latency, "of the jitter buffer, ms (20)", "MS"},
   {"sink", 0, 0, G_OPTION_ARG_STRING, &sink, "what shows the picture (autovideosink)", "ELEMENT"},
   {"server", 0, 0, G_OPTION_ARG_STRING, &server, "metrics server; its token is in $MLOPTIMIZER_TOKEN",
-        "ws://HOST:PORT/metrics?stream=NAME"},
+      "ws://HOST:PORT/metrics?stream=NAME"},
   {"base-delay", 0, 0, G_OPTION_ARG_DOUBLE, &base_ms, "of capture, encoder, path and decoder without a queue, ms (40)",
-        "MS"},
+      "MS"},
   {"snapshot", 0, 0, G_OPTION_ARG_FILENAME, &snapshot, "PNG of the last picture, at the end", "FILE"},
   {"seconds", 's', 0, G_OPTION_ARG_INT, &seconds, "end after so long (0: on Ctrl-C)", "N"},
   {NULL}

@@ -16,7 +16,7 @@
 typedef struct
 {
   guint number;
-  GstElement *sender, *receiver;        /* webrtcbins, owned by their pipelines */
+  GstElement *sender, *receiver;        /* webrtcbins, owned: their threads call each other until both have ended */
   GstElement *pipeline;         /* the receiver's, owned */
   guint frames;                 /* decoded; atomic */
 } Peer;
@@ -206,14 +206,13 @@ add_peer (App * app, Peer * peer)
   g_autofree char *name = g_strdup_printf ("peer%u", peer->number);
 
   peer->sender = gst_bin_get_by_name (GST_BIN (app->pipeline), name);
-  gst_object_unref (peer->sender);      /* the pipeline's */
   peer->pipeline = gst_pipeline_new (NULL);
   peer->receiver = gst_element_factory_make ("webrtcbin", NULL);
   if (!peer->receiver)
     return FALSE;
   g_object_set (peer->receiver, "latency", 20, NULL);
   gst_util_set_object_arg (G_OBJECT (peer->receiver), "bundle-policy", "max-bundle");
-  gst_bin_add (GST_BIN (peer->pipeline), peer->receiver);
+  gst_bin_add (GST_BIN (peer->pipeline), gst_object_ref (peer->receiver));
   accept_feedback (peer->receiver);
   watch (app, peer->pipeline);
   g_signal_connect (peer->sender, "on-negotiation-needed", G_CALLBACK (on_negotiation_needed), peer);
@@ -230,7 +229,8 @@ run (App * app)
   g_autofree char *text = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_string_append_printf (launch, "%s ! video/x-raw,width=%d,height=%d,framerate=%d/1 ! mloptimizer name=optimizer %s "
+  g_string_append_printf (launch,
+      "%s ! capsfilter caps=video/x-raw,width=%d,height=%d,framerate=%d/1 ! mloptimizer name=optimizer %s "
       "! x264enc tune=zerolatency speed-preset=%s key-int-max=%d ! video/x-h264,profile=constrained-baseline "
       "! rtph264pay config-interval=-1 aggregate-mode=zero-latency ! " VIDEO " ! tee name=all allow-not-linked=true",
       source ? source : "videotestsrc is-live=true pattern=snow", width, height, fps,
@@ -265,7 +265,21 @@ end_pipeline (GstElement * pipeline)
   bus = gst_element_get_bus (pipeline);
   gst_element_set_state (pipeline, GST_STATE_NULL);
   gst_bus_remove_watch (bus);
-  gst_object_unref (pipeline);
+}
+
+/* All of them end before any of it is freed. */
+static void
+end (App * app)
+{
+  end_pipeline (app->pipeline);
+  for (int i = 0; i < app->n_peers; i++)
+    end_pipeline (app->peers[i].pipeline);
+  for (int i = 0; i < app->n_peers; i++) {
+    g_clear_object (&app->peers[i].sender);
+    g_clear_object (&app->peers[i].receiver);
+    g_clear_object (&app->peers[i].pipeline);
+  }
+  g_clear_object (&app->pipeline);
 }
 
 int
@@ -290,9 +304,8 @@ main (int argc, char **argv)
   if (seconds > 0)
     g_timeout_add_seconds ((guint) seconds, on_end, &app);
   good = run (&app);
-  end_pipeline (app.pipeline);
+  end (&app);
   for (int i = 0; i < app.n_peers; i++) {
-    end_pipeline (app.peers[i].pipeline);
     g_print ("peer %d: %d frames shown\n", i, g_atomic_int_get ((gint *) & app.peers[i].frames));
     good = good && (seconds <= 0 || g_atomic_int_get ((gint *) & app.peers[i].frames) > 0);
   }
