@@ -33,12 +33,30 @@ class Bottleneck:
         self.names = [f'mlo-{os.getpid()}-{side}' for side in ('sender', 'router', 'receiver')]
         self.kbps, self.queue_bytes = kbps, queue_bytes
 
+    # Whose device the bottleneck is.
+    name, device = 1, 'out'
+
     def _tc(self, *words):
-        return run('ip', 'netns', 'exec', self.names[1], 'tc', *words)
+        return run('ip', 'netns', 'exec', self.names[self.name], 'tc', *words)
 
     def _class(self, verb):
-        self._tc('class', verb, 'dev', 'out', 'parent', '1:', 'classid', '1:1', 'htb', 'rate', f'{self.kbps:.0f}kbit',
+        self._tc('class', verb, 'dev', self.device, 'parent', '1:', 'classid', '1:1', 'htb', 'rate', f'{self.kbps:.0f}kbit',
                  'burst', '2kb', 'cburst', '2kb')
+
+    def _devices(self):
+        sender, router, receiver = self.names
+        for name, end in ((sender, 'in'), (receiver, 'out')):
+            run('ip', 'link', 'add', 'name', 'wire', 'netns', name, 'type', 'veth', 'peer', 'name', end, 'netns', router)
+        for name, device, address in ((sender, 'wire', SENDER), (router, 'in', ROUTER[0]), (router, 'out', ROUTER[1]),
+                                      (receiver, 'wire', RECEIVER)):
+            # Segments as they are on a wire: a FIFO of bytes drops the kernel's 64 kB ones whole.
+            run('ip', '-n', name, 'link', 'set', 'dev', device, 'gso_max_segs', '1')
+            run('ip', '-n', name, 'addr', 'add', f'{address}/24', 'dev', device)
+            run('ip', '-n', name, 'link', 'set', 'dev', device, 'up')
+            run('ip', '-n', name, 'link', 'set', 'dev', 'lo', 'up')
+        run('ip', '-n', sender, 'route', 'add', 'default', 'via', ROUTER[0])
+        run('ip', '-n', receiver, 'route', 'add', 'default', 'via', ROUTER[1])
+        run('ip', 'netns', 'exec', router, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward')
 
     def __enter__(self):
         if os.geteuid() != 0:
@@ -46,22 +64,10 @@ class Bottleneck:
         try:
             for name in self.names:
                 run('ip', 'netns', 'add', name)
-            sender, router, receiver = self.names
-            for name, end in ((sender, 'in'), (receiver, 'out')):
-                run('ip', 'link', 'add', 'name', 'wire', 'netns', name, 'type', 'veth', 'peer', 'name', end, 'netns', router)
-            for name, device, address in ((sender, 'wire', SENDER), (router, 'in', ROUTER[0]), (router, 'out', ROUTER[1]),
-                                          (receiver, 'wire', RECEIVER)):
-                # Segments as they are on a wire: a FIFO of bytes drops the kernel's 64 kB ones whole.
-                run('ip', '-n', name, 'link', 'set', 'dev', device, 'gso_max_segs', '1')
-                run('ip', '-n', name, 'addr', 'add', f'{address}/24', 'dev', device)
-                run('ip', '-n', name, 'link', 'set', 'dev', device, 'up')
-                run('ip', '-n', name, 'link', 'set', 'dev', 'lo', 'up')
-            run('ip', '-n', sender, 'route', 'add', 'default', 'via', ROUTER[0])
-            run('ip', '-n', receiver, 'route', 'add', 'default', 'via', ROUTER[1])
-            run('ip', 'netns', 'exec', router, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward')
-            self._tc('qdisc', 'add', 'dev', 'out', 'root', 'handle', '1:', 'htb', 'default', '1')
+            self._devices()
+            self._tc('qdisc', 'add', 'dev', self.device, 'root', 'handle', '1:', 'htb', 'default', '1')
             self._class('add')
-            self._tc('qdisc', 'add', 'dev', 'out', 'parent', '1:1', 'handle', '2:', 'bfifo', 'limit', str(self.queue_bytes))
+            self._tc('qdisc', 'add', 'dev', self.device, 'parent', '1:1', 'handle', '2:', 'bfifo', 'limit', str(self.queue_bytes))
         except FileNotFoundError as e:
             self.__exit__()
             raise Unavailable(str(e)) from e
@@ -80,7 +86,7 @@ class Bottleneck:
 
     def figures(self):
         """Bytes that wait now, packets dropped and bytes passed so far."""
-        for q in json.loads(self._tc('-s', '-j', 'qdisc', 'show', 'dev', 'out')):
+        for q in json.loads(self._tc('-s', '-j', 'qdisc', 'show', 'dev', self.device)):
             if q.get('kind') == 'bfifo':
                 return {'backlog': int(q.get('backlog', 0)), 'dropped': int(q.get('drops', 0)), 'bytes': int(q.get('bytes', 0))}
         raise Unavailable('tc does not show the queue')
@@ -90,6 +96,25 @@ class Bottleneck:
 
     def receiver(self, command):
         return ['ip', 'netns', 'exec', self.names[2], *command]
+
+
+class Alone(Bottleneck):
+    """One namespace, for both ends in one process: what it says to itself, there and back, passes the bottleneck."""
+
+    name, device = 0, 'lo'
+
+    def __init__(self, kbps, queue_bytes):
+        super().__init__(kbps, queue_bytes)
+        self.names = self.names[:1]
+
+    def _devices(self):
+        name = self.names[0]
+        run('ip', '-n', name, 'link', 'set', 'dev', 'lo', 'up')
+        # ICE offers no address of the loopback: one of a device that leads nowhere.
+        run('ip', 'link', 'add', 'name', 'wire', 'netns', name, 'type', 'veth', 'peer', 'name', 'end', 'netns', name)
+        run('ip', '-n', name, 'addr', 'add', f'{SENDER}/24', 'dev', 'wire')
+        for device in ('wire', 'end'):
+            run('ip', '-n', name, 'link', 'set', 'dev', device, 'up')
 
 
 def launch_lines(readme):
