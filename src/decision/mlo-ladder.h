@@ -19,7 +19,7 @@ G_BEGIN_DECLS
  * from 12 on, 56.3 without any; recordings: 76.8, 78.0, 78.0, 78.2). */
 #define MLO_LADDER_DOWN_MARGIN 9.0
 #define MLO_LADDER_UP_MARGIN 2.0
-#define MLO_LADDER_RATE_MARGIN 1.0
+#define MLO_LADDER_RATE_MARGIN 3.0
 /* Least time between two changes of size or of frame rate ... */
 #define MLO_LADDER_SIZE_DWELL_US (10 * G_USEC_PER_SEC)
 #define MLO_LADDER_RATE_DWELL_US (5 * G_USEC_PER_SEC)

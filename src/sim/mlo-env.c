@@ -89,6 +89,7 @@ struct _MloEnv
   guint label_hint;
   MloDecision decision;         /* in force */
   guint32 payload;              /* bytes of a full packet */
+  double others_cpu, gpu, memory;       /* shares of the machine that are in use whatever we do; gpu < 0: not known */
   gint64 now_us, next_tick_us;
 
   /* source and encoder */
@@ -175,6 +176,20 @@ on_shown (const MloQoeShown * shown, gpointer user_data)
     env->freeze_clear_us += (double) shown->gap_us;
 }
 
+/* Streams run on idle machines and on busy ones, and it is not the bitrate's or the size's doing. A generator of its
+ * own: the machine changes nothing else. */
+static void
+use_machine (MloEnv * env, guint64 seed)
+{
+  MloRandom random;
+
+  mlo_random_seed (&random, seed ^ G_GUINT64_CONSTANT (0x6d616368696e6573));
+  env->others_cpu = mlo_random_chance (&random, 0.5) ? mlo_random_range (&random, 0.0, 0.4)
+      : mlo_random_range (&random, 0.0, 1.0);
+  env->gpu = mlo_random_chance (&random, 0.5) ? mlo_random_uniform (&random) : -1.0;
+  env->memory = mlo_random_range (&random, 0.05, 0.95);
+}
+
 MloEnv *
 mlo_env_new (const MloEnvConfig * config, const MloTrace * trace, guint64 seed)
 {
@@ -219,6 +234,7 @@ mlo_env_new (const MloEnvConfig * config, const MloTrace * trace, guint64 seed)
   env->decision.window_bytes = G_MAXUINT64;
   env->decision.predicted_kbps = env->decision.capacity_kbps = -1.0;
   env->decision.reason = "start";
+  use_machine (env, seed);
   env->payload = 1200 + mlo_random_below (&random, 189);
   env->next_tick_us = config->interval_us;
   env->frame_us = 1e6 / config->source.fps;
@@ -639,9 +655,11 @@ measure (MloEnv * env, MloSample * s)
     mlo_sample_set (s, MLO_FIELD_BUFFER_OCCUPANCY,
         MIN (1.0, (double) mlo_window_in_flight (&env->window) / (double) MAX (env->window.limit, 1)));
   busy = sum.encode_ms / 1000.0 / span_s;
-  mlo_sample_set (s, MLO_FIELD_CPU_USAGE, CLAMP (0.15 + 0.3 * busy + 0.02 * mlo_random_normal (&env->random), 0.0,
-          1.0));
-  mlo_sample_set (s, MLO_FIELD_MEMORY_USAGE, 0.4);
+  mlo_sample_set (s, MLO_FIELD_CPU_USAGE, CLAMP (env->others_cpu + 0.3 * busy + 0.02 * mlo_random_normal (&env->random),
+          0.0, 1.0));
+  if (env->gpu >= 0.0)
+    mlo_sample_set (s, MLO_FIELD_GPU_USAGE, env->gpu);
+  mlo_sample_set (s, MLO_FIELD_MEMORY_USAGE, env->memory);
   mlo_sample_set (s, MLO_FIELD_COMPLEXITY,
       CLAMP (env->encoder.complexity + 0.02 * mlo_random_normal (&env->random), 0.0, 1.0));
   mlo_sample_set (s, MLO_FIELD_WIDTH, coded_width (env));
