@@ -22,7 +22,7 @@
 /* Over the largest capacity seen in the last second nothing is believed. */
 #define CEILING 1.15
 /* ... and on a link that does not change nothing is gained by its last few percent, but frames that wait. */
-#define CEILING_STEADY 0.96
+#define CEILING_STEADY 0.95
 /* Losses of this share with a queue are congestion; without a queue they are the radio's. */
 #define LOSS_CONGESTION 0.02
 #define LOSS_QUEUE_MS 15.0
