@@ -527,6 +527,8 @@ measure_obedience (MloController * c)
 {
   double told = c->decision.bitrate_kbps, share;
 
+  if (c->guard.state == MLO_GUARD_HOLD)
+    return;
   for (guint i = 0; i < RECENT_TICKS; i++) {
     if (fabs (c->recent_kbps[i] - told) > OBEYED_STEADY * told)
       return;
@@ -680,7 +682,8 @@ publish (MloController * c, gint64 now_us, const MloGuardOutput * out)
   d->state = out->state;
   d->limiter = out->limiter;
   d->reason = out->reason;
-  d->bitrate_kbps = clamp_rate (c, dead_band (c, now_us, eased (c, out->bitrate_kbps / c->obeyed)));
+  d->bitrate_kbps = clamp_rate (c, dead_band (c, now_us, eased (c, out->bitrate_kbps / (out->state == MLO_GUARD_HOLD
+                  ? 1.0 : c->obeyed))));
   if (!c->config.traits.can_bitrate || !(c->config.limits.adapt & MLO_ADAPT_BITRATE)) {
     d->bitrate_kbps = before.bitrate_kbps;
     d->limiter = c->config.traits.can_bitrate ? MLO_LIMITER_USER : MLO_LIMITER_ENCODER;

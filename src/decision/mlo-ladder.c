@@ -178,8 +178,9 @@ mlo_ladder_mask (const MloLadder * l, const MloLadderContext * ctx)
       continue;
     if (target_of (l, ctx, a, &gain) == (of_size ? l->size.index : l->rate.index))
       continue;
-    margin = !of_size ? MLO_LADDER_RATE_MARGIN : a == MLO_ACTION_RESOLUTION_UP ? MLO_LADDER_UP_MARGIN
-        : MLO_LADDER_DOWN_MARGIN;
+    margin =
+        a == MLO_ACTION_FPS_UP ? MLO_LADDER_RATE_UP_MARGIN : !of_size ? MLO_LADDER_RATE_MARGIN : a ==
+        MLO_ACTION_RESOLUTION_UP ? MLO_LADDER_UP_MARGIN : MLO_LADDER_DOWN_MARGIN;
     if (gain >= margin)
       mask |= 1u << a;
   }

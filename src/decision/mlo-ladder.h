@@ -20,6 +20,7 @@ G_BEGIN_DECLS
 #define MLO_LADDER_DOWN_MARGIN 9.0
 #define MLO_LADDER_UP_MARGIN 2.0
 #define MLO_LADDER_RATE_MARGIN 3.0
+#define MLO_LADDER_RATE_UP_MARGIN 1.0
 /* Least time between two changes of size or of frame rate ... */
 #define MLO_LADDER_SIZE_DWELL_US (10 * G_USEC_PER_SEC)
 #define MLO_LADDER_RATE_DWELL_US (5 * G_USEC_PER_SEC)
