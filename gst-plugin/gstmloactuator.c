@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gstmlorestart.h"
+#include "gstmloscaler.h"
 
 /* Obedience is judged by the bits of this long. */
 #define PERIOD_US (1500 * G_TIME_SPAN_MILLISECOND)
@@ -55,17 +56,27 @@ drop_encoder (GstMloActuator * a)
 }
 
 static void
-set_caps (GstMloActuator * a, int width, int height)
+set_caps (GstMloActuator * a, int width, int height, const char *memory)
 {
-  g_autoptr (GstCaps) caps = NULL;
+  GstCaps *caps = width > 0 && height > 0 ? gst_mlo_scaler_caps (memory, width, height) : gst_caps_new_any ();
 
-  if (width > 0 && height > 0)
-    caps = gst_caps_new_simple ("video/x-raw", "width", G_TYPE_INT, width, "height", G_TYPE_INT, height, NULL);
-  else
-    caps = gst_caps_new_any ();
   a->width = width;
   a->height = height;
+  a->memory = memory;
+  /* Other memory's scaler is put in place first, between two frames. */
+  if (memory && memory != gst_mlo_scaler_memory_system ()) {
+    gst_caps_take (&a->pending, caps);
+    return;
+  }
+  gst_caps_replace (&a->pending, NULL);
   g_object_set (a->filter, "caps", caps, NULL);
+  gst_caps_unref (caps);
+}
+
+GstCaps *
+gst_mlo_actuator_take_caps (GstMloActuator * a)
+{
+  return g_atomic_pointer_get (&a->pending) ? g_atomic_pointer_exchange (&a->pending, NULL) : NULL;
 }
 
 void
@@ -80,8 +91,8 @@ gst_mlo_actuator_stop (GstMloActuator * a)
   if (a->step != 0 && (a->speed.live || GST_STATE (a->element) <= GST_STATE_READY))
     gst_mlo_speed_set (&a->speed, a->element, 0);
   drop_encoder (a);
-  if (a->width != 0)
-    set_caps (a, 0, 0);
+  if (a->width != 0 || a->pending)
+    set_caps (a, 0, 0, NULL);
   g_atomic_int_set (&a->millihertz, 0);
   a->size_refused = FALSE;
 }
@@ -136,11 +147,15 @@ gst_mlo_actuator_set_path (GstMloActuator * a, const GstMloPath * path)
   return TRUE;
 }
 
-/* Formats that videoscale takes; asked of its own template. */
+/* Formats that videoscale takes; other memory's was asked when the caps came. */
 static gboolean
 can_scale (const GstMloFormat * f)
 {
-  return f->system_memory && f->progressive && f->info.finfo
+  if (!f->scalable || f->info.width <= 0 || f->info.height <= 0)
+    return FALSE;
+  if (!f->system_memory)
+    return f->progressive;
+  return f->progressive && f->info.finfo
       && GST_VIDEO_INFO_FORMAT (&f->info) > GST_VIDEO_FORMAT_ENCODED && f->info.width > 0 && f->info.height > 0;
 }
 
@@ -222,7 +237,7 @@ size_differs (const GstMloActuator * a, int width, int height, const GstMloForma
 {
   if (width == format->info.width && height == format->info.height)
     width = height = 0;
-  return width != a->width || height != a->height;
+  return width != a->width || height != a->height || (width > 0 && a->memory != format->scalable);
 }
 
 static gboolean
@@ -234,7 +249,7 @@ apply_size (GstMloActuator * a, int width, int height, const GstMloFormat * form
     width = height = 0;
   if (width > 0 && (!can_scale (format) || !downstream_takes (a, width, height)))
     return FALSE;
-  set_caps (a, width, height);
+  set_caps (a, width, height, format->scalable);
   /* Its key frame says nothing of the rate. */
   a->period_us = 0;
   return TRUE;

@@ -42,7 +42,9 @@ typedef struct
   guint restarts_failed;        /* in a row */
 
   int width, height;            /* asked of the scaler; 0: the source's */
+  const char *memory;           /* that the size was asked for, interned */
   gboolean size_refused;
+  GstCaps *pending;             /* atomic: for the filter, set by the streaming thread; NULL: none */
 
   /* Whether it obeys, judged over periods. */
   gint64 period_us, last_watch_us;
@@ -78,6 +80,8 @@ GstMloRefused gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * de
 gboolean gst_mlo_actuator_watch (GstMloActuator * a, gint64 now_us, double target_kbps, const GstMloCounts * counts,
     double *encoded_kbps);
 
+/* Streaming thread: what the filter is to let through from here on, in memory that is not plain (full); NULL: as before. */
+GstCaps *gst_mlo_actuator_take_caps (GstMloActuator * a);
 /* Streaming thread: whether the frame with this time goes on at the frame rate set. @half_frame: half
  * the time between two frames of the source, as its caps have it. */
 gboolean gst_mlo_actuator_gate (GstMloActuator * a, GstClockTime pts, GstClockTime half_frame);

@@ -64,6 +64,7 @@
  */
 #include "gstmloptimizer.h"
 
+#include <gst/base/gstbasetransform.h>
 #include <math.h>
 #include <string.h>
 
@@ -71,6 +72,7 @@
 #include "gstmlomodels.h"
 #include "gstmlopreset.h"
 #include "gstmloproperties.h"
+#include "gstmloscaler.h"
 #include "gstmloserver.h"
 #include "gstmlostats.h"
 #include "mlo-error.h"
@@ -121,6 +123,8 @@ struct _GstMlOptimizer
   gulong bus_id;
 
   GstClockTime half_frame;      /* streaming thread */
+  const char *memory, *placed;  /* likewise; interned: the pictures' (NULL: not known), and that which scale is for */
+  GstElement *trial;            /* atomic: a scaler that is being put in place */
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
@@ -145,17 +149,140 @@ GST_ELEMENT_REGISTER_DEFINE (mloptimizer, "mloptimizer", GST_RANK_NONE, GST_TYPE
   } G_STMT_END
 
 static void
+retire (GstMlOptimizer * self, GstElement * scaler)
+{
+  gst_element_set_locked_state (scaler, TRUE);
+  gst_element_set_state (scaler, GST_STATE_NULL);
+  gst_bin_remove (GST_BIN (self), scaler);
+}
+
+static gboolean
+connect_scaler (GstMlOptimizer * self, GstElement * from, GstElement * to)
+{
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (to, "sink");
+
+  if (from)
+    gst_element_unlink (from, self->filter);
+  return gst_element_link (to, self->filter) && gst_ghost_pad_set_target (GST_GHOST_PAD (self->sinkpad), sink);
+}
+
+/* Puts @scaler (floating) where the present one is, and @limits on what leaves it. Where it does not start, or cannot
+ * make that of @pictures (NULL: not asked), the present one stays. In the streaming thread, before a frame or its caps
+ * go on: what is sticky is sent to the new one before the next frame. */
+static gboolean
+replace_scaler (GstMlOptimizer * self, GstElement * scaler, GstCaps * limits, GstCaps * pictures)
+{
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (scaler, "sink");
+  g_autoptr (GstCaps) taken = NULL;
+  g_autoptr (GstCaps) any = gst_caps_new_any ();
+  GstElement *old = self->scale;
+  gboolean ok;
+
+  g_object_set (self->filter, "caps", any, NULL);
+  g_atomic_pointer_set (&self->trial, scaler);
+  gst_bin_add (GST_BIN (self), scaler);
+  /* Linked first: the card's context is asked of the neighbours. */
+  ok = connect_scaler (self, old, scaler) && gst_element_sync_state_with_parent (scaler);
+  if (ok && pictures) {
+    g_object_set (self->filter, "caps", limits, NULL);
+    taken = gst_pad_query_caps (sink, pictures);
+    ok = !gst_caps_is_empty (taken);
+  }
+  if (ok) {
+    self->scale = scaler;
+    retire (self, old);
+  } else {
+    g_object_set (self->filter, "caps", any, NULL);
+    connect_scaler (self, scaler, old);
+    retire (self, scaler);
+  }
+  g_atomic_pointer_set (&self->trial, NULL);
+  return ok;
+}
+
+static void
+plain_scaler (GstMlOptimizer * self)
+{
+  GstElement *scaler;
+
+  if (self->placed == gst_mlo_scaler_memory_system ())
+    return;
+  scaler = gst_mlo_scaler_new (gst_mlo_scaler_memory_system (), NULL);
+  if (scaler && replace_scaler (self, scaler, NULL, NULL))
+    self->placed = gst_mlo_scaler_memory_system ();
+}
+
+/* The pictures' memory may be another one now: videoscale passes what it cannot scale, until a size is asked for.
+ * Returns the memory if there is a scaler for it. */
+static const char *
+choose_scaler (GstMlOptimizer * self, GstCaps * caps)
+{
+  const char *memory = gst_mlo_scaler_memory (caps);
+
+  if (memory != self->memory) {
+    g_autoptr (GstCaps) any = gst_caps_new_any ();
+    g_autoptr (GstCaps) dropped = gst_mlo_actuator_take_caps (&self->actuator);
+
+    /* What was asked of the old one is asked anew, of pictures in this memory. */
+    g_object_set (self->filter, "caps", any, NULL);
+    plain_scaler (self);
+    self->memory = memory;
+    GST_INFO_OBJECT (self, "pictures are in %s", memory ? memory : "memory that nothing here scales");
+  }
+  return gst_mlo_scaler_exists (memory, caps) ? memory : NULL;
+}
+
+/* A size was asked of pictures that are not in plain memory: their own scaler, put in place once. */
+static void
+limit_size (GstMlOptimizer * self, GstCaps * limits)
+{
+  g_autoptr (GstCaps) pictures = gst_pad_get_current_caps (self->sinkpad);
+  GstElement *scaler;
+
+  if (!pictures || (!gst_caps_is_any (limits) && gst_mlo_scaler_memory (limits) != self->memory))
+    return;
+  if (gst_caps_is_any (limits) || self->placed == self->memory) {
+    /* glcolorscale, once it passes pictures through, offers no other size. */
+    if (GST_IS_BASE_TRANSFORM (self->scale) && self->placed != gst_mlo_scaler_memory_system ())
+      gst_base_transform_set_passthrough (GST_BASE_TRANSFORM (self->scale), FALSE);
+    g_object_set (self->filter, "caps", limits, NULL);
+    return;
+  }
+  scaler = gst_mlo_scaler_new (self->memory, pictures);
+  if (scaler && replace_scaler (self, scaler, limits, pictures)) {
+    self->placed = self->memory;
+    return;
+  }
+  GST_WARNING_OBJECT (self, "pictures in %s keep their size: their scaler does not take them", self->memory);
+  gst_mlo_telemetry_set_input (self->telemetry, pictures, NULL);
+}
+
+/* A scaler that does not start is not the stream's error: videoscale goes on. */
+static void
+gst_ml_optimizer_handle_message (GstBin * bin, GstMessage * message)
+{
+  GstMlOptimizer *self = GST_ML_OPTIMIZER (bin);
+
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR && GST_MESSAGE_SRC (message)
+      && (gpointer) GST_MESSAGE_SRC (message) == g_atomic_pointer_get (&self->trial)) {
+    gst_message_unref (message);
+    return;
+  }
+  GST_BIN_CLASS (parent_class)->handle_message (bin, message);
+}
+
+static void
 input_caps (GstMlOptimizer * self, GstCaps * caps)
 {
   int n = 0, d = 1;
 
-  gst_mlo_telemetry_set_input (self->telemetry, caps);
+  gst_mlo_telemetry_set_input (self->telemetry, caps, choose_scaler (self, caps));
   self->half_frame = G_MAXUINT64;
   if (gst_structure_get_fraction (gst_caps_get_structure (caps, 0), "framerate", &n, &d) && n > 0)
     self->half_frame = gst_util_uint64_scale_int (GST_SECOND, d, 2 * n);
 }
 
-/* On the scaler's sink pad, streaming thread (upstream events: any). */
+/* On the sink pad, streaming thread (upstream events: any). */
 static GstPadProbeReturn
 sink_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
@@ -166,7 +293,11 @@ sink_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
     GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
     gboolean in_time = gst_mlo_actuator_gate (&self->actuator, GST_BUFFER_PTS (buffer), self->half_frame);
+    g_autoptr (GstCaps) limits = NULL;
 
+    limits = gst_mlo_actuator_take_caps (&self->actuator);
+    if (limits)
+      limit_size (self, limits);
     return gst_mlo_telemetry_frame (self->telemetry, buffer, in_time) ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
   }
   event = GST_PAD_PROBE_INFO_EVENT (info);
@@ -735,6 +866,9 @@ stop (GstMlOptimizer * self)
   g_clear_pointer (&self->recorder, mlo_recorder_free);
   g_clear_pointer (&self->learner, mlo_learner_free);
   gst_mlo_actuator_stop (&self->actuator);
+  /* The next stream may bring other pictures. */
+  plain_scaler (self);
+  self->memory = self->placed;
   if (self->bus) {
     g_signal_handler_disconnect (self->bus, self->bus_id);
     gst_bus_disable_sync_message_emission (self->bus);
@@ -862,8 +996,9 @@ add_probes (GstMlOptimizer * self)
   g_autoptr (GstPad) src = gst_element_get_static_pad (self->filter, "src");
 
   /* Both pads die with the bin, so the probes cannot outlive it. */
-  gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_BOTH | GST_PAD_PROBE_TYPE_EVENT_FLUSH,
-      sink_probe, self, NULL);
+  gst_pad_add_probe (self->sinkpad,
+      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_BOTH | GST_PAD_PROBE_TYPE_EVENT_FLUSH, sink_probe, self,
+      NULL);
   gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_EVENT_BOTH, src_probe, self, NULL);
   gst_ghost_pad_set_target (GST_GHOST_PAD (self->sinkpad), sink);
   gst_ghost_pad_set_target (GST_GHOST_PAD (self->srcpad), src);
@@ -886,11 +1021,10 @@ gst_ml_optimizer_init (GstMlOptimizer * self)
   gst_element_add_pad (GST_ELEMENT (self), self->srcpad);
   g_signal_connect (self->srcpad, "linked", G_CALLBACK (on_linked), self);
 
-  self->scale = gst_element_factory_make ("videoscale", "scale");
+  self->memory = self->placed = gst_mlo_scaler_memory_system ();
+  self->scale = gst_mlo_scaler_new (self->memory, NULL);
   self->filter = gst_element_factory_make ("capsfilter", "filter");
   if (self->scale && self->filter) {
-    /* Its own QoS would drop frames behind our back. */
-    g_object_set (self->scale, "qos", FALSE, "add-borders", FALSE, NULL);
     gst_bin_add_many (GST_BIN (self), self->scale, self->filter, NULL);
     gst_element_link (self->scale, self->filter);
     add_probes (self);
@@ -923,6 +1057,7 @@ gst_ml_optimizer_class_init (GstMlOptimizerClass * klass)
   object_class->get_property = gst_ml_optimizer_get_property;
   object_class->finalize = gst_ml_optimizer_finalize;
   element_class->change_state = gst_ml_optimizer_change_state;
+  GST_BIN_CLASS (klass)->handle_message = gst_ml_optimizer_handle_message;
   gst_mlo_properties_install (object_class);
 
   /**

@@ -161,7 +161,7 @@ gst_mlo_telemetry_stop (GstMloTelemetry * t)
 /* --- frames --- */
 
 void
-gst_mlo_telemetry_set_input (GstMloTelemetry * t, GstCaps * caps)
+gst_mlo_telemetry_set_input (GstMloTelemetry * t, GstCaps * caps, const char *scalable)
 {
   GstMloFormat f = { 0 };
   GstCapsFeatures *features = gst_caps_get_features (caps, 0);
@@ -176,6 +176,7 @@ gst_mlo_telemetry_set_input (GstMloTelemetry * t, GstCaps * caps)
     gst_structure_get_fraction (s, "framerate", &f.info.fps_n, &f.info.fps_d);
   }
   f.system_memory = !features || gst_caps_features_is_equal (features, GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY);
+  f.scalable = scalable;
   f.progressive = GST_VIDEO_INFO_INTERLACE_MODE (&f.info) == GST_VIDEO_INTERLACE_MODE_PROGRESSIVE;
   g_mutex_lock (&t->lock);
   f.serial = t->format.serial + 1;

@@ -39,7 +39,8 @@ typedef struct
 {
   guint serial;                 /* counts caps */
   GstVideoInfo info;            /* of the frames that come in; format unknown where it cannot be parsed */
-  gboolean system_memory;       /* plain memory: can be mapped and scaled */
+  gboolean system_memory;       /* plain memory: can be mapped */
+  const char *scalable;         /* the memory for which there is a scaler in place, interned; NULL: none */
   gboolean progressive;
   int out_width, out_height;    /* behind the scaler, 0: not known yet */
 } GstMloFormat;
@@ -84,7 +85,8 @@ void gst_mlo_telemetry_start (GstMloTelemetry * t, GSource * wake);
 void gst_mlo_telemetry_stop (GstMloTelemetry * t);
 
 /* Streaming thread. */
-void gst_mlo_telemetry_set_input (GstMloTelemetry * t, GstCaps * caps);
+/* @scalable: see GstMloFormat. */
+void gst_mlo_telemetry_set_input (GstMloTelemetry * t, GstCaps * caps, const char *scalable);
 void gst_mlo_telemetry_set_output (GstMloTelemetry * t, GstCaps * caps);
 /* A frame arrived; takes luma samples when the control thread wants some. @in_time: FALSE when the
  * frame rate leaves it out. Returns whether the frame goes on (the window may refuse it). */

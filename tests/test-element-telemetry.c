@@ -208,7 +208,7 @@ test_formats (void)
 
     mlo_random_seed (&random, i);
     gst_mlo_telemetry_start (t, NULL);
-    gst_mlo_telemetry_set_input (t, caps);
+    gst_mlo_telemetry_set_input (t, caps, NULL);
     g_assert_true (gst_video_info_from_caps (&info, caps));
     gst_mlo_telemetry_collect (t, 1000000, &s);
     for (guint n = 0; n < 3; n++) {
