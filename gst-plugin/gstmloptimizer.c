@@ -221,9 +221,10 @@ choose_scaler (GstMlOptimizer * self, GstCaps * caps)
 
   if (memory != self->memory) {
     g_autoptr (GstCaps) any = gst_caps_new_any ();
-    g_autoptr (GstCaps) dropped = gst_mlo_actuator_take_caps (&self->actuator);
+    GstCaps *dropped = gst_mlo_actuator_take_caps (&self->actuator);
 
     /* What was asked of the old one is asked anew, of pictures in this memory. */
+    gst_clear_caps (&dropped);
     g_object_set (self->filter, "caps", any, NULL);
     plain_scaler (self);
     self->memory = memory;
