@@ -15,6 +15,13 @@ static GstPad *src;
 
 #ifdef __has_feature
 #if __has_feature (address_sanitizer)
+#define ADDRESS_SANITIZER
+#endif
+#elif defined (__SANITIZE_ADDRESS__)
+#define ADDRESS_SANITIZER
+#endif
+
+#ifdef ADDRESS_SANITIZER
 /* GLib's constructor allocates the table of quarks, 2048 pointers, and when GStreamer's names outgrow it drops it without freeing it,
  * as others may be reading it: once, whatever the input. What libraries allocate before main is no leak of the element's. */
 #include <sanitizer/lsan_interface.h>
@@ -31,7 +38,6 @@ after_libraries (void)
 {
   __lsan_enable ();
 }
-#endif
 #endif
 
 static void
