@@ -12,6 +12,8 @@
 
 #define LIBSOUP_2 "libsoup-2.4.so.1"
 
+const MloMessageLimits gst_mlo_server_nothing_asked = { -1.0, -1.0, -1 };
+
 /* Only asks; never loads. */
 static gboolean
 has_libsoup_2 (void)

@@ -19,6 +19,9 @@ G_BEGIN_DECLS
  */
 const MloChannelTable *gst_mlo_server_load (GError ** error);
 
+/* No limits. */
+extern const MloMessageLimits gst_mlo_server_nothing_asked;
+
 /* Narrows @settings to what the server asked for; never widens what the user set. */
 void gst_mlo_server_narrow (GstMloSettings * settings, const MloMessageLimits * asked);
 /* What is in force, as the protocol says it. */
