@@ -278,13 +278,29 @@ settle (GstMloControl * c, MloDecision * d)
   d->preset_step = taken->preset_step;
 }
 
+/* In observe mode nothing of ours stays in the way. */
+static guint
+adapted (const GstMloControl * c)
+{
+  return c->settings.mode == GST_MLO_MODE_CONTROL ? c->settings.limits.adapt : 0;
+}
+
+static void
+set_window (GstMloControl * c, const MloDecision * d)
+{
+  gboolean windowed = (adapted (c) & MLO_ADAPT_FRAMERATE) != 0;
+  gboolean rests = (d->state == MLO_GUARD_NORMAL || d->state == MLO_GUARD_FALLBACK) && d->probe_interval_us == 0;
+
+  gst_mlo_telemetry_set_window (c->telemetry, windowed ? d->window_bytes : G_MAXUINT64,
+      windowed ? d->probe_interval_us : 0);
+  gst_mlo_telemetry_set_alert (c->telemetry, !rests, c->settings.limits.target_delay_ms);
+}
+
 static void
 act (GstMloControl * c, const MloDecision * decision)
 {
   MloDecision d = *decision, before = c->applied;
   gboolean control = c->settings.mode == GST_MLO_MODE_CONTROL;
-  guint adapt = control ? c->settings.limits.adapt : 0;
-  gboolean windowed = (adapt & MLO_ADAPT_FRAMERATE) != 0;
   GstMloRefused refused;
 
   d.changed = differs (&d, &before);
@@ -292,10 +308,8 @@ act (GstMloControl * c, const MloDecision * decision)
     settle (c, &d);
     c->altered = TRUE;
   }
-  /* In observe mode nothing of ours stays in the way; the encoder keeps its last bitrate. */
-  refused = gst_mlo_actuator_apply (c->actuator, &d, adapt, &c->format);
-  gst_mlo_telemetry_set_window (c->telemetry, windowed ? d.window_bytes : G_MAXUINT64,
-      windowed ? d.probe_interval_us : 0);
+  refused = gst_mlo_actuator_apply (c->actuator, &d, adapted (c), &c->format);
+  set_window (c, &d);
   if (refused & ~GST_MLO_REFUSED_BITRATE) {
     report_refusal (c, refused & ~GST_MLO_REFUSED_BITRATE, &d);
     if (refused & GST_MLO_REFUSED_SIZE) {
@@ -510,8 +524,13 @@ on_feedback (gpointer data)
     return G_SOURCE_CONTINUE;
   catch_up (c, now_us);
   d = mlo_controller_react (c->controller, now_us);
-  if (d)
+  if (d && (d->state != c->applied.state || differs (d, &c->applied)))
     act (c, d);
+  else if (d) {
+    set_window (c, d);
+    c->applied.window_bytes = d->window_bytes;
+    c->applied.probe_interval_us = d->probe_interval_us;
+  }
   return G_SOURCE_CONTINUE;
 }
 

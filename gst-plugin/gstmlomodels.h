@@ -11,15 +11,18 @@ G_BEGIN_DECLS
 #define GST_MLO_MODELS_ENV "MLOPTIMIZER_MODELS"
 
 /**
- * GstMloModels: the two networks, const while in use.
+ * GstMloModels: the two networks. All elements of a process that load the same files have the same ones: they are const,
+ * and what one has just computed with is in the cache for the next. { NULL } holds nothing.
  */
 typedef struct
 {
-  MloBitratePredictor *predictor;
-  MloQualityOptimizer *optimizer;
+  const MloBitratePredictor *predictor;
+  const MloQualityOptimizer *optimizer;
+  gpointer shared;
 } GstMloModels;
 
-/* Both files of @folder. FALSE, nothing loaded, and @error naming the file and the reason. */
+/* Both files of @folder, as they are now. FALSE, nothing loaded, and @error naming the file and the reason. Any thread;
+ * those that load at the same time wait for each other. */
 gboolean gst_mlo_models_load (GstMloModels * models, const char *folder, GError ** error);
 
 /* (transfer full): the folder named by the environment; else the installed one, which is looked for from the plugin's

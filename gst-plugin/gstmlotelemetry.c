@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gstmlopeers.h"
+#include "mlo-alert.h"
 
 #define RING 4096               /* records: more than a second at 40 Mbit/s */
 #define TIMED 64                /* frames in the encoder whose way in is remembered */
@@ -45,6 +46,7 @@ struct _GstMloTelemetry
   GstMloRecord *ring;           /* (RING) */
   guint head, count;
   MloWindow window;
+  MloAlert alert;
   GstMloPeers peers;
   GstMloCounts counts;
   GstMloFormat format;
@@ -126,6 +128,7 @@ gst_mlo_telemetry_start (GstMloTelemetry * t, GSource * wake)
   t->ring = ring;
   t->head = t->count = 0;
   mlo_window_init (&t->window);
+  mlo_alert_init (&t->alert);
   gst_mlo_peers_init (&t->peers);
   memset (&t->counts, 0, sizeof t->counts);
   memset (&t->format, 0, sizeof t->format);
@@ -324,19 +327,37 @@ gst_mlo_telemetry_wake (GstMloTelemetry * t)
   }
 }
 
+/* Of the event's structures: names are looked up once a report, not for each packet. */
+typedef struct
+{
+  GQuark local, remote, seqnum, size, lost;
+} PacketFields;
+
+static guint64
+get_time (const GstStructure * s, GQuark field)
+{
+  const GValue *v = gst_structure_id_get_value (s, field);
+
+  return v && G_VALUE_HOLDS_UINT64 (v) ? g_value_get_uint64 (v) : GST_CLOCK_TIME_NONE;
+}
+
+static guint
+get_count (const GstStructure * s, GQuark field)
+{
+  const GValue *v = gst_structure_id_get_value (s, field);
+
+  return v && G_VALUE_HOLDS_UINT (v) ? g_value_get_uint (v) : 0;
+}
+
 /* One packet of the event; FALSE where it makes no sense. */
 static gboolean
-parse_packet (const GstStructure * s, gint64 offset_us, MloPacket * p)
+parse_packet (const GstStructure * s, const PacketFields * f, gint64 offset_us, MloPacket * p)
 {
-  guint64 local = GST_CLOCK_TIME_NONE, remote = GST_CLOCK_TIME_NONE;
-  guint seqnum = 0, size = 0;
-  gboolean lost = FALSE;
+  guint64 local = get_time (s, f->local), remote = get_time (s, f->remote);
+  guint seqnum = get_count (s, f->seqnum), size = get_count (s, f->size);
+  const GValue *v = gst_structure_id_get_value (s, f->lost);
+  gboolean lost = v && G_VALUE_HOLDS_BOOLEAN (v) && g_value_get_boolean (v);
 
-  gst_structure_get_uint64 (s, "local-ts", &local);
-  gst_structure_get_uint64 (s, "remote-ts", &remote);
-  gst_structure_get_uint (s, "seqnum", &seqnum);
-  gst_structure_get_uint (s, "size", &size);
-  gst_structure_get_boolean (s, "lost", &lost);
   if (!GST_CLOCK_TIME_IS_VALID (local) || size > 65535 || (!lost && !GST_CLOCK_TIME_IS_VALID (remote)))
     return FALSE;
   p->send_us = (gint64) (local / 1000) - offset_us;
@@ -354,6 +375,11 @@ packets_event (GstMloTelemetry * t, const GstStructure * event)
   gint64 now_us = g_get_monotonic_time ();
   MloPacket packets[EVENT_PACKETS];
   gconstpointer session = gst_mlo_peers_session_of (event);
+  const PacketFields fields = {
+    g_quark_from_static_string ("local-ts"), g_quark_from_static_string ("remote-ts"),
+    g_quark_from_static_string ("seqnum"), g_quark_from_static_string ("size"), g_quark_from_static_string ("lost")
+  };
+  gboolean urgent = FALSE;
   gint64 offset_us;
   guint total, n = 0;
 
@@ -370,7 +396,8 @@ packets_event (GstMloTelemetry * t, const GstStructure * event)
   for (guint i = 0; i < total; i++) {
     const GValue *item = &array->values[i];
 
-    if (GST_VALUE_HOLDS_STRUCTURE (item) && parse_packet (gst_value_get_structure (item), offset_us, &packets[n]))
+    if (GST_VALUE_HOLDS_STRUCTURE (item) && parse_packet (gst_value_get_structure (item), &fields, offset_us,
+            &packets[n]))
       n++;
     if (n < EVENT_PACKETS && i + 1 < total)
       continue;
@@ -380,13 +407,18 @@ packets_event (GstMloTelemetry * t, const GstStructure * event)
 
       n = gst_mlo_peers_take (&t->peers, session, now_us, packets, n);
       /* Their arrival times are on another clock from here on. */
-      t->counts.clocks += several != t->peers.several ? 1 : 0;
+      if (several != t->peers.several) {
+        t->counts.clocks++;
+        mlo_alert_init (&t->alert);
+      }
       mlo_window_acked (&t->window, now_us, packets, n);
+      urgent |= mlo_alert_report (&t->alert, now_us, packets, n, &t->window);
       for (guint j = 0; j < n; j++) {
         push (t, i + 1 == total && j + 1 == n ? GST_MLO_RECORD_REPORT_END : GST_MLO_RECORD_PACKET, now_us, &packets[j]);
         t->counts.packets++;
         t->counts.packets_lost += packets[j].lost ? 1 : 0;
       }
+      urgent |= t->count > RING / 2;
     }
     g_mutex_unlock (&t->lock);
     n = 0;
@@ -396,7 +428,8 @@ packets_event (GstMloTelemetry * t, const GstStructure * event)
   g_mutex_lock (&t->lock);
   t->counts.reports++;
   g_mutex_unlock (&t->lock);
-  gst_mlo_telemetry_wake (t);
+  if (urgent)
+    gst_mlo_telemetry_wake (t);
 }
 
 gboolean
@@ -818,6 +851,14 @@ gst_mlo_telemetry_set_window (GstMloTelemetry * t, guint64 limit_bytes, gint64 p
 {
   g_mutex_lock (&t->lock);
   mlo_window_set_limit (&t->window, limit_bytes, probe_interval_us);
+  g_mutex_unlock (&t->lock);
+}
+
+void
+gst_mlo_telemetry_set_alert (GstMloTelemetry * t, gboolean eager, double target_delay_ms)
+{
+  g_mutex_lock (&t->lock);
+  mlo_alert_set (&t->alert, eager, target_delay_ms);
   g_mutex_unlock (&t->lock);
 }
 

@@ -79,7 +79,7 @@ void gst_mlo_telemetry_unref (GstMloTelemetry * t);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstMloTelemetry, gst_mlo_telemetry_unref)
 
 /* Before streaming: the ring is allocated, everything forgotten. @wake: made ready (time 0) when
- * feedback arrives, or NULL. */
+ * feedback arrives that cannot wait for the next tick (mlo-alert.h), or NULL. */
 void gst_mlo_telemetry_start (GstMloTelemetry * t, GSource * wake);
 /* After streaming: frees the ring, lets go of the source. Late calls are ignored from then on. */
 void gst_mlo_telemetry_stop (GstMloTelemetry * t);
@@ -129,6 +129,8 @@ void gst_mlo_telemetry_forget (GstMloTelemetry * t);
 void gst_mlo_telemetry_get_format (GstMloTelemetry * t, GstMloFormat * format);
 void gst_mlo_telemetry_get_counts (GstMloTelemetry * t, GstMloCounts * counts);
 void gst_mlo_telemetry_set_window (GstMloTelemetry * t, guint64 limit_bytes, gint64 probe_interval_us);
+/* As mlo_alert_set(). */
+void gst_mlo_telemetry_set_alert (GstMloTelemetry * t, gboolean eager, double target_delay_ms);
 guint64 gst_mlo_telemetry_in_flight (GstMloTelemetry * t);
 
 G_END_DECLS
