@@ -32,7 +32,7 @@ report (Path * p, double queue_ms, gboolean lost)
   for (int i = 0; i < 2; i++)
     packets[i] = (MloPacket) {
     .send_us = p->now_us - 40000,.size = 1200,.lost = lost && i == 0,.arrival_us =
-          p->now_us - 20000 + CLOCK_US + (gint64) (1000.0 * queue_ms)};
+        p->now_us - 20000 + CLOCK_US + (gint64) (1000.0 * queue_ms)};
   return mlo_alert_report (&p->alert, p->now_us, packets, 2, &p->window);
 }
 

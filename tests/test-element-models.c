@@ -65,7 +65,8 @@ test_shared (void)
 static void
 test_broken (void)
 {
-  g_autofree char *folder = g_dir_make_tmp ("mlo-XXXXXX", NULL), *file = g_build_filename (folder, MLO_OPTIMIZER_FILE, NULL);
+  g_autofree char *folder = g_dir_make_tmp ("mlo-XXXXXX", NULL), *file =
+      g_build_filename (folder, MLO_OPTIMIZER_FILE, NULL);
   g_autoptr (GError) error = NULL;
   GstMloModels m;
 
