@@ -134,7 +134,7 @@ test_ceilings (void)
     g_clear_error (&error);
   }
   g_assert_null (mlo_dataset_load ("/nonexistent/metrics.json", NULL, &error));
-  g_assert_error (error, MLO_ERROR, MLO_ERROR_IO);
+  g_assert_error (error, MLO_ERROR, MLO_ERROR_MISSING);
   g_clear_error (&error);
   g_assert_null (mlo_dataset_load ("/", NULL, &error));
   g_assert_error (error, MLO_ERROR, MLO_ERROR_IO);
@@ -157,8 +157,8 @@ test_forms (void)
 
     g_assert_no_error (error);
     g_assert_cmpuint (d->n_samples, ==, 3);
-    g_assert_cmpuint (d->recordings->len, ==, 1);
-    r = d->recordings->pdata[0];
+    g_assert_cmpuint (d->n_recordings, ==, 1);
+    r = d->recordings[0];
     g_assert_cmpuint (r->n, ==, 26);
     g_assert_cmpuint (d->n_ticks, ==, 26);
     for (guint k = 0; k < r->n; k++) {
@@ -200,14 +200,14 @@ test_meaning (void)
   d = parse (text->str, -1, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (d->n_samples, ==, 68);
-  g_assert_cmpuint (d->recordings->len, ==, 3);
+  g_assert_cmpuint (d->n_recordings, ==, 3);
 
   /* "a" up to its gap, then by name 7 (the integer) and "b"; "c" and the string "7" are too short */
-  r = d->recordings->pdata[0];
+  r = d->recordings[0];
   g_assert_cmpuint (r->n, ==, 16);
-  r = d->recordings->pdata[1];
+  r = d->recordings[1];
   g_assert_cmpuint (r->n, ==, 2);
-  r = d->recordings->pdata[2];
+  r = d->recordings[2];
   g_assert_cmpuint (r->n, ==, 31);
   for (guint k = 0; k < r->n; k++) {
     const MloTick *t = &r->ticks[k];
@@ -247,7 +247,7 @@ test_long_step (void)
   MloRecording *r;
 
   g_assert_no_error (error);
-  r = d->recordings->pdata[0];
+  r = d->recordings[0];
   g_assert_cmpuint (r->n, ==, 39);
   g_assert_cmpfloat_with_epsilon (r->ticks[0].label_kbps, 2000.0 * MLO_DATASET_MEDIA_SHARE, 0.5);
   g_assert_cmpfloat_with_epsilon (r->ticks[18].label_kbps, 2000.0 * MLO_DATASET_MEDIA_SHARE, 0.5);

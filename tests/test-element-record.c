@@ -102,8 +102,8 @@ test_train (Fixture * f, gconstpointer data)
   d = mlo_dataset_load (f->path, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (d->n_samples, >=, 70);
-  g_assert_cmpuint (d->recordings->len, ==, 2);
-  s = &((const MloRecording *) d->recordings->pdata[1])->ticks[15].sample;
+  g_assert_cmpuint (d->n_recordings, ==, 2);
+  s = &d->recordings[1]->ticks[15].sample;
   g_assert_cmpint (ABS (s->timestamp_us - g_get_real_time ()), <, 120 * G_USEC_PER_SEC);
   g_assert_cmpfloat (mlo_sample_get (s, MLO_FIELD_BANDWIDTH, 0.0), ==, 4000.0);
   g_assert_cmpfloat (mlo_sample_get (s, MLO_FIELD_LATENCY, 0.0), ==, 40.0);

@@ -4,7 +4,7 @@
  * what is not there, no result that is not one. */
 #include <errno.h>
 #include <fcntl.h>
-#include <glib.h>
+#include <glib/gstdio.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,8 +79,9 @@ static gboolean
 load_predictor (const char *path, GError ** error)
 {
   g_autoptr (MloBitratePredictor) p = mlo_bitrate_predictor_load (path, error);
+  g_autoptr (MloPredictorState) s = p ? mlo_predictor_state_new (p) : NULL;
 
-  return p != NULL;
+  return s || (p && mlo_error_memory (error, path, 0));
 }
 
 static gboolean
@@ -132,17 +133,46 @@ load_message (const char *path, GError ** error)
       && mlo_message_parse ((const char *) text, size, mlo_message_keep, &m, error) >= 0;
 }
 
+/* Streams, gaps and recordings of some length. */
+static void
+write_dataset (const char *path)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < 600; i++) {
+    g_string_append_printf (text, "{\"timestamp\": %" G_GUINT64_FORMAT ", \"latency_ms\": 20, \"jitter_ms\": 1, "
+        "\"packet_loss\": 0, \"bandwidth_kbps\": %u, \"bitrate_kbps\": 4000, \"fps\": 60, \"quality_score\": 0.5, "
+        "\"stream\": %u}\n", G_GUINT64_CONSTANT (1700000000000) + i * 100 + i / 100 * 10000, 5000 + i % 7,
+        i % 8 ? 1 : i);
+  }
+  g_assert_true (g_file_set_contents (path, text->str, -1, NULL));
+}
+
+/* Rows, every other an outage. */
+static void
+write_trace (const char *path)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < 2000; i++)
+    g_string_append_printf (text, "%u,%u\n", i * 300, i % 2 * 5000);
+  g_assert_true (g_file_set_contents (path, text->str, -1, NULL));
+}
+
 static const struct
 {
   const char *name, *path;
   Load load;
   gboolean error_where_large;   /* its large allocations end with an error */
+  void (*write) (const char *path);     /* else it is there */
 } loads[] = {
   {"predictor", TEST_SOURCE "/models/bitrate_predictor.safetensors", load_predictor, TRUE},
   {"optimizer", TEST_SOURCE "/models/quality_optimizer.safetensors", load_optimizer, TRUE},
   {"pickle", TEST_SOURCE "/tests/fuzz/corpus/pickle/small.pkl", load_pickle},
   {"dataset", TEST_SOURCE "/tests/fuzz/corpus/dataset/lines.jsonl", load_dataset},
   {"trace", TEST_SOURCE "/tests/fuzz/corpus/trace/full.csv", load_trace},
+  {"dataset-large", "dataset.jsonl", load_dataset, TRUE, write_dataset},
+  {"trace-large", "trace.csv", load_trace, TRUE, write_trace},
   {"message", TEST_SOURCE "/tests/fuzz/corpus/message/array.json", load_message},
 };
 
@@ -248,14 +278,26 @@ test_large (gconstpointer data)
 int
 main (int argc, char **argv)
 {
+  g_autofree char *folder = g_dir_make_tmp ("mlo-memory-XXXXXX", NULL);
+  int status;
+
   g_test_init (&argc, &argv, NULL);
+  g_assert_no_errno (g_chdir (folder));
   for (guint i = 0; i < G_N_ELEMENTS (loads); i++) {
     g_autofree char *any = g_strconcat ("/memory/any/", loads[i].name, NULL);
     g_autofree char *large = g_strconcat ("/memory/large/", loads[i].name, NULL);
 
+    if (loads[i].write)
+      loads[i].write (loads[i].path);
     g_test_add_data_func (any, GUINT_TO_POINTER (i), test_any);
     if (loads[i].error_where_large)
       g_test_add_data_func (large, GUINT_TO_POINTER (i), test_large);
   }
-  return g_test_run ();
+  status = g_test_run ();
+  for (guint i = 0; i < G_N_ELEMENTS (loads); i++) {
+    if (loads[i].write)
+      g_unlink (loads[i].path);
+  }
+  g_rmdir (folder);
+  return status;
 }

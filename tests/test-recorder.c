@@ -92,8 +92,8 @@ test_round_trip (Fixture * f, gconstpointer data)
   mlo_recorder_free (r);
   d = load (f);
   g_assert_cmpuint (d->n_samples, ==, 30);
-  g_assert_cmpuint (d->recordings->len, ==, 1);
-  rec = d->recordings->pdata[0];
+  g_assert_cmpuint (d->n_recordings, ==, 1);
+  rec = d->recordings[0];
   g_assert_cmpuint (rec->n, ==, 30);
   for (guint i = 0; i < rec->n; i++) {
     const MloSample *s = &rec->ticks[i].sample;
@@ -124,7 +124,7 @@ test_streams (Fixture * f, gconstpointer data)
   mlo_recorder_free (c);
   d = load (f);
   g_assert_cmpuint (d->n_samples, ==, 15 + 15 + 15 + 3 + 15);
-  g_assert_cmpuint (d->recordings->len, ==, 4);
+  g_assert_cmpuint (d->n_recordings, ==, 4);
 }
 
 /* Nothing is lost but the last second when the process dies, and the next one goes on from there. */
@@ -149,7 +149,7 @@ test_killed (Fixture * f, gconstpointer data)
   mlo_recorder_free (next);
   g_clear_pointer (&d, mlo_dataset_free);
   d = load (f);
-  g_assert_cmpuint (d->recordings->len, ==, 2);
+  g_assert_cmpuint (d->n_recordings, ==, 2);
 }
 
 static void

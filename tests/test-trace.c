@@ -155,7 +155,7 @@ test_load (void)
 
   g_assert_no_error (error);
   g_assert_null (mlo_trace_load (path, &error));
-  g_assert_error (error, MLO_ERROR, MLO_ERROR_IO);
+  g_assert_error (error, MLO_ERROR, MLO_ERROR_MISSING);
   g_assert_nonnull (strstr (error->message, path));
   g_clear_error (&error);
   g_assert_null (mlo_trace_load (dir, &error));

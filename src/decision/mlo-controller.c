@@ -140,8 +140,9 @@ mlo_controller_new (const MloControllerConfig * config)
   c->config = *config;
   if (c->config.limits.max_bitrate_kbps <= 0.0)
     c->config.limits = mlo_limits_default;
-  if (config->predictor)
-    c->predictor_state = mlo_predictor_state_new (config->predictor);
+  /* As large as a file says: without the memory for it the rules decide alone. */
+  if (config->predictor && !(c->predictor_state = mlo_predictor_state_new (config->predictor)))
+    c->config.predictor = NULL;
   c->obeyed = 1.0;
   mlo_ladder_init (&c->ladder, &config->source, &c->config.limits);
   mlo_relief_init (&c->relief);
@@ -272,6 +273,8 @@ void
 mlo_controller_set_networks (MloController * c, const MloBitratePredictor * predictor,
     const MloQualityOptimizer * optimizer)
 {
+  if (!c->predictor_state)
+    predictor = NULL;
   g_return_if_fail (!predictor == !c->config.predictor && !optimizer == !c->config.optimizer);
   if (predictor) {
     const MloPredictorConfig *a = mlo_bitrate_predictor_config (predictor);

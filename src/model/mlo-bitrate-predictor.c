@@ -307,14 +307,16 @@ mlo_bitrate_predictor_parameters (MloBitratePredictor * p, gsize * count)
 MloPredictorState *
 mlo_predictor_state_new (const MloBitratePredictor * p)
 {
-  MloPredictorState *s = g_new0 (MloPredictorState, 1);
+  g_autoptr (MloPredictorState) s = g_new0 (MloPredictorState, 1);
 
   s->n_state = (gsize) p->net.lstm.layers * (gsize) p->net.lstm.hidden;
-  s->h = g_new0 (float, 2 * s->n_state);
-  s->c = s->h + s->n_state;
-  s->scratch = g_new0 (float, MAX (nn_recurrent_window_scratch (&p->net), nn_recurrent_packed_scratch (&p->net,
+  s->h = g_try_new0 (float, 2 * s->n_state);
+  s->scratch = g_try_new0 (float, MAX (nn_recurrent_window_scratch (&p->net), nn_recurrent_packed_scratch (&p->net,
               p->config.form == MLO_FORM_STREAM ? 1 : MLO_FEATURE_WINDOW)));
-  return s;
+  if (!s->h || !s->scratch)
+    return NULL;
+  s->c = s->h + s->n_state;
+  return g_steal_pointer (&s);
 }
 
 void

@@ -64,6 +64,7 @@ float *mlo_bitrate_predictor_parameters (MloBitratePredictor * p, gsize * count)
 /* The same numbers in a block of the caller's, as many as the other counts. */
 void mlo_bitrate_predictor_copy_parameters (const MloBitratePredictor * p, float *to);
 
+/* NULL: not enough memory. */
 MloPredictorState *mlo_predictor_state_new (const MloBitratePredictor * p);
 void mlo_predictor_state_free (MloPredictorState * s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloPredictorState, mlo_predictor_state_free)

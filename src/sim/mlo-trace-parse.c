@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mlo-trace.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
+#include "mlo-array.h"
 #include "mlo-error.h"
+#include "mlo-file.h"
 
 /* No number of a trace needs more characters. */
 #define MAX_FIELD 40
@@ -38,7 +39,8 @@ typedef struct
   Column order[MAX_COLUMNS];    /* what each column holds */
   guint n_columns;              /* 0: no `# columns=` yet */
   char kind[16];
-  GArray *rows;                 /* MloTraceRow */
+  MloTraceRow *rows;
+  guint n_rows, allocated;
   /* mahimahi: packets at the newest stamp, at time 0, and the stamp before */
   gint64 stamp_ms, stamp_before_ms;
   guint64 packets, packets_at_zero;
@@ -91,12 +93,14 @@ parse_number (const Parser * p, Column column, const char *text, gsize length, d
 static gboolean
 append_row (Parser * p, const MloTraceRow * row, GError ** error)
 {
-  if (p->rows->len >= MLO_TRACE_MAX_ROWS) {
+  if (p->n_rows >= MLO_TRACE_MAX_ROWS) {
     g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "%s: line %u: more than %u rows", p->name, p->line,
         MLO_TRACE_MAX_ROWS);
     return FALSE;
   }
-  g_array_append_val (p->rows, *row);
+  if (!mlo_array_grow (&p->rows, p->n_rows, &p->allocated, sizeof *p->rows, p->name, error))
+    return FALSE;
+  p->rows[p->n_rows++] = *row;
   return TRUE;
 }
 
@@ -107,7 +111,7 @@ parse_comment (Parser * p, const char *text, gsize length, GError ** error)
   g_autofree char *line = g_strndup (text, MIN (length, 1024));
   char *at;
 
-  if ((at = strstr (line, "kind=")) && p->kind[0] == 0 && p->rows->len == 0) {
+  if ((at = strstr (line, "kind=")) && p->kind[0] == 0 && p->n_rows == 0) {
     guint n = 0;
 
     for (at += 5; g_ascii_isalnum (at[n]) && n + 1 < sizeof p->kind; n++)
@@ -118,7 +122,7 @@ parse_comment (Parser * p, const char *text, gsize length, GError ** error)
     g_auto (GStrv) names = g_strsplit (g_strstrip (at + 8), ",", 16);
     guint seen = 0;
 
-    if (p->rows->len > 0) {
+    if (p->n_rows > 0) {
       g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "%s: line %u: columns: after the first row", p->name, p->line);
       return FALSE;
     }
@@ -206,13 +210,13 @@ parse_csv_line (Parser * p, const char *text, gsize length, GError ** error)
   }
 
   row.time_us = (gint64) llround (time_ms * 1000.0);
-  if (p->rows->len == 0 && row.time_us != 0) {
+  if (p->n_rows == 0 && row.time_us != 0) {
     g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "%s: line %u: time_ms: the first is %g, not 0", p->name, p->line,
         time_ms);
     return FALSE;
   }
-  if (p->rows->len > 0) {
-    gint64 before = g_array_index (p->rows, MloTraceRow, p->rows->len - 1).time_us;
+  if (p->n_rows > 0) {
+    gint64 before = p->rows[p->n_rows - 1].time_us;
 
     if (row.time_us <= before) {
       g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "%s: line %u: time_ms: %g is not above %g of the row before",
@@ -238,7 +242,7 @@ finish_stamp (Parser * p, GError ** error)
     return FALSE;
   }
   /* Equal neighbours are one row. */
-  if (p->rows->len > 0 && g_array_index (p->rows, MloTraceRow, p->rows->len - 1).capacity_kbps == row.capacity_kbps)
+  if (p->n_rows > 0 && p->rows[p->n_rows - 1].capacity_kbps == row.capacity_kbps)
     return TRUE;
   return append_row (p, &row, error);
 }
@@ -297,16 +301,15 @@ finish (Parser * p, gboolean mahimahi, GError ** error)
       return NULL;
     duration_us = p->stamp_ms * 1000;
   }
-  n = p->rows->len;
-  rows = (const MloTraceRow *) p->rows->data;
+  rows = p->rows;
+  n = p->n_rows;
   if (n == 0) {
     g_set_error (error, MLO_ERROR, MLO_ERROR_TRUNCATED, "%s: line %u: no rows", p->name, p->line);
     return NULL;
   }
   if (!mahimahi)
     duration_us = n > 1 ? 2 * rows[n - 1].time_us - rows[n - 2].time_us : G_USEC_PER_SEC;
-  return mlo_trace_new (p->name, p->kind, (MloTraceRow *) g_array_free (g_steal_pointer (&p->rows), FALSE), n,
-      duration_us);
+  return mlo_trace_try_new (p->name, p->kind, g_steal_pointer (&p->rows), n, duration_us, error);
 }
 
 MloTrace *
@@ -322,7 +325,6 @@ mlo_trace_parse (const char *name, const char *text, gsize length, GError ** err
         MLO_TRACE_MAX_BYTES);
     return NULL;
   }
-  p.rows = g_array_new (FALSE, FALSE, sizeof (MloTraceRow));
   while (at < length) {
     const char *line = text + at;
     const char *newline = memchr (line, '\n', length - at);
@@ -348,42 +350,22 @@ mlo_trace_parse (const char *name, const char *text, gsize length, GError ** err
   }
   t = finish (&p, mahimahi, error);
 out:
-  g_clear_pointer (&p.rows, g_array_unref);
+  g_free (p.rows);
   return t;
 }
 
 MloTrace *
 mlo_trace_load (const char *path, GError ** error)
 {
-  g_autoptr (GFile) file = g_file_new_for_path (path);
-  g_autoptr (GFileInputStream) stream = NULL;
-  g_autoptr (GByteArray) text = g_byte_array_new ();
-  g_autoptr (GError) local = NULL;
+  g_autofree guint8 *text = NULL;
   g_autofree char *name = NULL;
-  g_autofree guint8 *chunk = g_malloc (65536);
   MloTrace *t;
+  gsize size;
   char *dot;
-  gssize n;
 
-  stream = g_file_read (file, NULL, &local);
-  if (!stream) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_IO, "%s: %s", path, local->message);
+  if (!mlo_file_read_stream (path, MLO_TRACE_MAX_BYTES, &text, &size, error))
     return NULL;
-  }
-  /* Read up to the ceiling whatever the file says its size is: it may be a pipe or a device. */
-  while ((n = g_input_stream_read (G_INPUT_STREAM (stream), chunk, 65536, NULL, &local)) > 0) {
-    if (text->len + (gsize) n > MLO_TRACE_MAX_BYTES) {
-      g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "%s: more than %u bytes", path, MLO_TRACE_MAX_BYTES);
-      return NULL;
-    }
-    g_byte_array_append (text, chunk, (guint) n);
-  }
-  if (n < 0) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_IO, "%s: %s", path, local->message);
-    return NULL;
-  }
-
-  t = mlo_trace_parse (path, (const char *) text->data, text->len, error);
+  t = mlo_trace_parse (path, (const char *) text, size, error);
   if (!t)
     return NULL;
   name = g_path_get_basename (path);

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "mlo-array.h"
+#include "mlo-error.h"
+
 /* A rate of 1 kbit/s carries this many bytes in one microsecond. */
 #define BYTES_PER_KBPS_US (1.0 / 8000.0)
 /* Rounding of a position. Without it a packet whose last byte leaves as an outage begins could wait
@@ -37,11 +40,11 @@ row_end (const MloTrace * t, guint i)
 
 /* Runs of rows below the outage's rate that last long enough, each with the time after it. A run at
  * the end goes on where the trace repeats with one at the start. */
-static void
-find_outages (MloTrace * t)
+static gboolean
+find_outages (MloTrace * t, GError ** error)
 {
-  g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (gint64[2]));
   gint64 start = -1, head_end = 0;
+  guint allocated = 0;
 
   while (head_end < t->duration_us) {
     guint i = (guint) (mlo_trace_at (t, head_end) - t->rows);
@@ -63,19 +66,21 @@ find_outages (MloTrace * t)
         run[1] += head_end;
       if (run[1] - run[0] >= MLO_OUTAGE_LEAST_US) {
         run[1] += MLO_OUTAGE_AFTER_US;
-        g_array_append_val (found, run);
+        if (!mlo_array_grow (&t->outages, t->n_outages, &allocated, sizeof *t->outages, t->name, error))
+          return FALSE;
+        memcpy (t->outages[t->n_outages++], run, sizeof run);
       }
       start = -1;
     }
   }
-  t->n_outages = found->len;
-  t->outages = (gint64 (*)[2]) g_array_free (g_steal_pointer (&found), FALSE);
+  return TRUE;
 }
 
 MloTrace *
-mlo_trace_new (const char *name, const char *kind, MloTraceRow * rows, guint n_rows, gint64 duration_us)
+mlo_trace_try_new (const char *name, const char *kind, MloTraceRow * rows, guint n_rows, gint64 duration_us,
+    GError ** error)
 {
-  MloTrace *t;
+  g_autoptr (MloTrace) t = NULL;
 
   g_return_val_if_fail (n_rows > 0 && rows[0].time_us == 0, NULL);
   g_return_val_if_fail (duration_us > rows[n_rows - 1].time_us, NULL);
@@ -86,13 +91,29 @@ mlo_trace_new (const char *name, const char *kind, MloTraceRow * rows, guint n_r
   t->rows = rows;
   t->n_rows = n_rows;
   t->duration_us = duration_us;
-  t->bytes_before = g_new (double, n_rows + 1);
+  t->bytes_before = g_try_new (double, (gsize) n_rows + 1);
+  if (!t->bytes_before) {
+    mlo_error_memory (error, name, ((gsize) n_rows + 1) * sizeof (double));
+    return NULL;
+  }
   t->bytes_before[0] = 0.0;
   for (guint i = 0; i < n_rows; i++) {
     t->bytes_before[i + 1] = t->bytes_before[i]
         + rows[i].capacity_kbps * (double) (row_end (t, i) - rows[i].time_us) * BYTES_PER_KBPS_US;
   }
-  find_outages (t);
+  if (!find_outages (t, error))
+    return NULL;
+  return g_steal_pointer (&t);
+}
+
+MloTrace *
+mlo_trace_new (const char *name, const char *kind, MloTraceRow * rows, guint n_rows, gint64 duration_us)
+{
+  g_autoptr (GError) error = NULL;
+  MloTrace *t = mlo_trace_try_new (name, kind, rows, n_rows, duration_us, &error);
+
+  if (error)
+    g_error ("%s", error->message);
   return t;
 }
 

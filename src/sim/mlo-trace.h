@@ -69,6 +69,9 @@ MloTrace *mlo_trace_parse (const char *name, const char *text, gsize length, GEr
 /* Takes the rows (transfer full, g_malloc), which must hold what MloTraceRow says; @duration_us
  * beyond the last row's time. @name and @kind are copied. */
 MloTrace *mlo_trace_new (const char *name, const char *kind, MloTraceRow * rows, guint n_rows, gint64 duration_us);
+/* The same for what is as large as a file says: NULL with MLO_ERROR_MEMORY, the rows are freed then too. */
+MloTrace *mlo_trace_try_new (const char *name, const char *kind, MloTraceRow * rows, guint n_rows, gint64 duration_us,
+    GError ** error);
 /* A random trace of this kind, see mlo-trace-generate.c; the same generator state gives the same trace. */
 MloTrace *mlo_trace_generate (MloTraceKind kind, MloRandom * random, double seconds);
 MloTrace *mlo_trace_new_constant (double capacity_kbps, double seconds);

@@ -56,8 +56,8 @@ mlo_player_new (MloDataset * dataset, double speed, gint64 now_us)
   player->speed = speed;
   player->start_us = now_us;
   player->streams = g_ptr_array_new_with_free_func (stream_free);
-  for (guint i = 0; i < dataset->recordings->len; i++) {
-    MloRecording *r = g_ptr_array_index (dataset->recordings, i);
+  for (guint i = 0; i < dataset->n_recordings; i++) {
+    MloRecording *r = dataset->recordings[i];
     Stream *s = find_or_add (player, r->stream ? r->stream : NAMELESS);
 
     g_ptr_array_add (s->recordings, r);

@@ -159,7 +159,7 @@ load_dataset (const Task * task, const MloGroup * group, GError ** error)
   options.fps_price = task->trainer.fps_price;
   d = mlo_dataset_load (task->dataset, &options, error);
   if (d && mlo_group_leads (group))
-    printf ("%s: %u samples, %u recordings, %u ticks\n", task->dataset, d->n_samples, d->recordings->len, d->n_ticks);
+    printf ("%s: %u samples, %u recordings, %u ticks\n", task->dataset, d->n_samples, d->n_recordings, d->n_ticks);
   return d;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mlo-dataset.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <json-glib/json-glib.h>
 
+#include "mlo-array.h"
 #include "mlo-error.h"
+#include "mlo-file.h"
 #include "mlo-json-bound.h"
 
 /* Relative changes below these are noise of the measurement, not a decision. */
@@ -38,7 +38,8 @@ static const MloField required_fields[] = {
 /* One stream of the file while it is read. */
 typedef struct
 {
-  GArray *samples;              /* of MloSample since the last gap */
+  MloSample *samples;           /* since the last gap */
+  guint n_samples, allocated;
   char *name;                   /* NULL: the file names none */
 } Stream;
 
@@ -47,7 +48,7 @@ typedef struct
   const char *name;
   const MloDatasetOptions *options;
   MloDataset *dataset;
-  GHashTable *streams;          /* key (owned) -> Stream (owned) */
+  GTree *streams;               /* key (owned) -> Stream (owned); small allocations only, however many */
   JsonParser *parser;
 } Reader;
 
@@ -56,7 +57,7 @@ stream_free (gpointer data)
 {
   Stream *s = data;
 
-  g_array_unref (s->samples);
+  g_free (s->samples);
   g_free (s->name);
   g_free (s);
 }
@@ -116,14 +117,18 @@ infer_action (const MloSample * a, const MloSample * b)
   return MLO_ACTION_NONE;
 }
 
-/* Mean bandwidth of the raw samples in (now, now + horizon], else the next sample's; < 0: none follows. */
+/* Mean bandwidth of the raw samples in (now, now + horizon], else the next sample's; < 0: none follows. @known: from which
+ * on to look, moved on to the next that has one: a file that has none is not gone through for each tick. */
 static double
-future_bandwidth (const MloSample * raw, guint n, guint next, gint64 now_us, gint64 horizon_us)
+future_bandwidth (const MloSample * raw, guint n, guint next, guint * known, gint64 now_us, gint64 horizon_us)
 {
   double sum = 0.0;
   guint count = 0;
 
-  for (guint i = next; i < n; i++) {
+  *known = MAX (*known, next);
+  while (*known < n && !mlo_sample_has (&raw[*known], MLO_FIELD_BANDWIDTH))
+    (*known)++;
+  for (guint i = *known; i < n; i++) {
     if (raw[i].timestamp_us > now_us + horizon_us && count > 0)
       break;
     if (mlo_sample_has (&raw[i], MLO_FIELD_BANDWIDTH)) {
@@ -136,31 +141,34 @@ future_bandwidth (const MloSample * raw, guint n, guint next, gint64 now_us, gin
   return count > 0 ? sum / count : -1.0;
 }
 
-/* Turns the samples since the last gap into a recording. Takes nothing; the array is emptied. */
+/* Turns the samples since the last gap into a recording; they are gone then. */
 static gboolean
 flush_stream (Reader * reader, Stream * stream, GError ** error)
 {
   const MloDatasetOptions *o = reader->options;
-  const MloSample *raw = (const MloSample *) (gpointer) stream->samples->data;
-  guint n = stream->samples->len, next = 0;
+  MloDataset *d = reader->dataset;
+  const MloSample *raw = stream->samples;
+  guint n = stream->n_samples, next = 0, known = 0;
   gint64 horizon_us = (gint64) (o->horizon_s * G_USEC_PER_SEC);
 
-  if (n < 2) {
-    g_array_set_size (stream->samples, 0);
+  stream->n_samples = 0;
+  if (n < 2)
     return TRUE;
-  }
 
   guint64 n_ticks = (guint64) ((raw[n - 1].timestamp_us - raw[0].timestamp_us) / o->interval_us) + 1;
 
-  if (n_ticks > MLO_DATASET_MAX_TICKS - reader->dataset->n_ticks) {
+  if (n_ticks > MLO_DATASET_MAX_TICKS - d->n_ticks) {
     g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "%s: more than %u ticks of %g ms", reader->name,
         MLO_DATASET_MAX_TICKS, (double) o->interval_us * 1e-3);
     return FALSE;
   }
   if (n_ticks >= 2) {
-    MloRecording *rec = mlo_recording_new (o->interval_us);
+    g_autoptr (MloRecording) rec = mlo_recording_new (o->interval_us);
     MloSample held = { 0 };
 
+    if (!mlo_recording_reserve (rec, (guint) n_ticks, reader->name, error)
+        || !mlo_array_grow (&d->recordings, d->n_recordings, &d->allocated, sizeof *d->recordings, reader->name, error))
+      return FALSE;
     rec->stream = g_strdup (stream->name);
     for (guint64 k = 0; k < n_ticks; k++) {
       gint64 now_us = raw[0].timestamp_us + (gint64) k * o->interval_us;
@@ -173,7 +181,7 @@ flush_stream (Reader * reader, Stream * stream, GError ** error)
       held = merge_samples (raw, from, next, &held);
       held.timestamp_us = now_us;
       t->sample = held;
-      bandwidth = future_bandwidth (raw, n, next, now_us, horizon_us);
+      bandwidth = future_bandwidth (raw, n, next, &known, now_us, horizon_us);
       if (bandwidth >= 0.0)
         t->label_kbps = (float) (bandwidth * MLO_DATASET_MEDIA_SHARE);
       if (mlo_sample_has (&held, MLO_FIELD_QUALITY_SCORE))
@@ -189,10 +197,9 @@ flush_stream (Reader * reader, Stream * stream, GError ** error)
           before->price = (float) o->fps_price;
       }
     }
-    reader->dataset->n_ticks += rec->n;
-    g_ptr_array_add (reader->dataset->recordings, rec);
+    d->n_ticks += rec->n;
+    d->recordings[d->n_recordings++] = g_steal_pointer (&rec);
   }
-  g_array_set_size (stream->samples, 0);
   return TRUE;
 }
 
@@ -337,20 +344,19 @@ read_sample (Reader * reader, JsonObject * object, GError ** error)
   if (!key)
     return FALSE;
 
-  stream = g_hash_table_lookup (reader->streams, key);
+  stream = g_tree_lookup (reader->streams, key);
   if (!stream) {
-    if (g_hash_table_size (reader->streams) >= MLO_DATASET_MAX_STREAMS) {
+    if ((guint) g_tree_nnodes (reader->streams) >= MLO_DATASET_MAX_STREAMS) {
       g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "field stream: more than %u streams",
           MLO_DATASET_MAX_STREAMS);
       return FALSE;
     }
     stream = g_new0 (Stream, 1);
-    stream->samples = g_array_new (FALSE, FALSE, sizeof (MloSample));
     stream->name = *key ? g_strdup (*key == 's' ? key + 1 : key) : NULL;
-    g_hash_table_insert (reader->streams, g_steal_pointer (&key), stream);
+    g_tree_insert (reader->streams, g_steal_pointer (&key), stream);
   }
-  if (stream->samples->len > 0) {
-    gint64 last_us = g_array_index (stream->samples, MloSample, stream->samples->len - 1).timestamp_us;
+  if (stream->n_samples > 0) {
+    gint64 last_us = stream->samples[stream->n_samples - 1].timestamp_us;
 
     if (s.timestamp_us <= last_us) {
       g_set_error (error, MLO_ERROR, MLO_ERROR_RANGE,
@@ -366,7 +372,9 @@ read_sample (Reader * reader, JsonObject * object, GError ** error)
       }
     }
   }
-  g_array_append_val (stream->samples, s);
+  if (!mlo_array_grow (&stream->samples, stream->n_samples, &stream->allocated, sizeof s, reader->name, error))
+    return FALSE;
+  stream->samples[stream->n_samples++] = s;
   return TRUE;
 }
 
@@ -464,29 +472,31 @@ read_all (Reader * reader, const char *text, gsize length, GError ** error)
   return TRUE;
 }
 
+static int
+by_name (gconstpointer a, gconstpointer b, gpointer unused)
+{
+  return strcmp (a, b);
+}
+
 MloDataset *
 mlo_dataset_parse (const char *name, const char *text, gsize length, const MloDatasetOptions * options, GError ** error)
 {
   g_autoptr (MloDataset) d = g_new0 (MloDataset, 1);
-  g_autoptr (GHashTable) streams = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, stream_free);
+  g_autoptr (GTree) streams = g_tree_new_full (by_name, NULL, g_free, stream_free);
   g_autoptr (JsonParser) parser = json_parser_new ();
-  g_autoptr (GList) keys = NULL;
   Reader reader = { name, options ? options : &mlo_dataset_options_default, d, streams, parser };
 
-  d->recordings = g_ptr_array_new_with_free_func ((GDestroyNotify) mlo_recording_free);
   if (length > MLO_DATASET_MAX_BYTES) {
     g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "%s: larger than %u MiB", name, MLO_DATASET_MAX_BYTES >> 20);
     return NULL;
   }
   if (!read_all (&reader, text, length, error))
     return NULL;
-  /* in the order of the names: a hash table's own order is nobody's business */
-  keys = g_list_sort (g_hash_table_get_keys (streams), (GCompareFunc) g_strcmp0);
-  for (GList * k = keys; k; k = k->next) {
-    if (!flush_stream (&reader, g_hash_table_lookup (streams, k->data), error))
+  for (GTreeNode * node = g_tree_node_first (streams); node; node = g_tree_node_next (node)) {
+    if (!flush_stream (&reader, g_tree_node_value (node), error))
       return NULL;
   }
-  if (d->recordings->len == 0) {
+  if (d->n_recordings == 0) {
     g_set_error (error, MLO_ERROR, MLO_ERROR_MISSING,
         "%s: no recording of two ticks (%u samples; a step over %g s between two ends a recording)", name, d->n_samples,
         MLO_DATASET_GAP_US * 1e-6);
@@ -498,27 +508,12 @@ mlo_dataset_parse (const char *name, const char *text, gsize length, const MloDa
 MloDataset *
 mlo_dataset_load (const char *path, const MloDatasetOptions * options, GError ** error)
 {
-  g_autoptr (GByteArray) bytes = g_byte_array_new ();
-  FILE *f = fopen (path, "rbe");
-  size_t got;
+  g_autofree guint8 *text = NULL;
+  gsize size;
 
-  if (!f) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_IO, "%s: %s", path, g_strerror (errno));
+  if (!mlo_file_read_stream (path, MLO_DATASET_MAX_BYTES, &text, &size, error))
     return NULL;
-  }
-  do {
-    guint8 chunk[65536];
-
-    got = fread (chunk, 1, sizeof chunk, f);
-    g_byte_array_append (bytes, chunk, (guint) got);
-  } while (got > 0 && bytes->len <= MLO_DATASET_MAX_BYTES);
-  if (ferror (f)) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_IO, "%s: %s", path, g_strerror (errno));
-    fclose (f);
-    return NULL;
-  }
-  fclose (f);
-  return mlo_dataset_parse (path, (const char *) bytes->data, bytes->len, options, error);
+  return mlo_dataset_parse (path, (const char *) text, size, options, error);
 }
 
 void
@@ -526,6 +521,8 @@ mlo_dataset_free (MloDataset * d)
 {
   if (!d)
     return;
-  g_ptr_array_unref (d->recordings);
+  for (guint i = 0; i < d->n_recordings; i++)
+    mlo_recording_free (d->recordings[i]);
+  g_free (d->recordings);
   g_free (d);
 }

@@ -35,7 +35,8 @@ G_BEGIN_DECLS
  */
 typedef struct
 {
-  GPtrArray *recordings;        /* (element-type MloRecording), each of two ticks at least */
+  MloRecording **recordings;    /* each of two ticks at least */
+  guint n_recordings, allocated;
   guint n_samples;              /* as in the file */
   guint n_ticks;
 } MloDataset;

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "mlo-error.h"
+
 MloRecording *
 mlo_recording_new (gint64 interval_us)
 {
@@ -20,6 +22,21 @@ mlo_recording_free (MloRecording * r)
   g_free (r->ticks);
   g_free (r->stream);
   g_free (r);
+}
+
+gboolean
+mlo_recording_reserve (MloRecording * r, guint n, const char *where, GError ** error)
+{
+  MloTick *ticks;
+
+  if (n <= r->allocated)
+    return TRUE;
+  ticks = g_try_renew (MloTick, r->ticks, n);
+  if (!ticks)
+    return mlo_error_memory (error, where, n * sizeof *ticks);
+  r->ticks = ticks;
+  r->allocated = n;
+  return TRUE;
 }
 
 MloTick *

@@ -41,6 +41,10 @@ MloRecording *mlo_recording_new (gint64 interval_us);
 void mlo_recording_free (MloRecording * r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MloRecording, mlo_recording_free)
 
+/* Room for @n ticks, for what is as large as a file says: up to there mlo_recording_append() allocates nothing. FALSE
+ * with MLO_ERROR_MEMORY. */
+gboolean mlo_recording_reserve (MloRecording * r, guint n, const char *where, GError ** error);
+
 /* A new last tick, all unknown: nothing valid, no label, no reward, MLO_ACTION_NONE. Valid until the next append. */
 MloTick *mlo_recording_append (MloRecording * r);
 

@@ -469,10 +469,10 @@ cut (const MloRecording * r, guint first, guint n)
 static void
 split (const MloDataset * d, GPtrArray * train, GPtrArray * hold)
 {
-  for (guint i = 0; i < d->recordings->len; i++) {
-    const MloRecording *r = d->recordings->pdata[i];
+  for (guint i = 0; i < d->n_recordings; i++) {
+    const MloRecording *r = d->recordings[i];
 
-    if (d->recordings->len >= VALIDATION_EVERY) {
+    if (d->n_recordings >= VALIDATION_EVERY) {
       g_ptr_array_add (i % VALIDATION_EVERY == VALIDATION_EVERY - 1 ? hold : train, cut (r, 0, r->n));
     } else {
       guint kept = r->n - r->n / VALIDATION_EVERY;
@@ -525,7 +525,7 @@ mlo_trainer_dataset (const MloTrainerOptions * options, const MloDataset * datas
   }
   out->predictor_summary =
       g_strdup_printf ("dataset: seed %" G_GUINT64_FORMAT ", %u samples, %u recordings, %u epochs, "
-      "quantile %g; validation loss %.5f%s", options->seed, dataset->n_samples, dataset->recordings->len,
+      "quantile %g; validation loss %.5f%s", options->seed, dataset->n_samples, dataset->n_recordings,
       summary.epochs, training.quantile, summary.validation, run.stopped ? "; stopped early" : "");
 
   if (offline.conservative <= 0.0)

@@ -8,6 +8,9 @@
 
 #include "mlo-error.h"
 
+/* The first piece of a stream; the next are as large as what there is. */
+#define CHUNK 65536
+
 static gboolean
 io_error (GError ** error, const char *path, const char *what)
 {
@@ -65,5 +68,46 @@ mlo_file_read (const char *path, gsize most, guint8 ** data, gsize * size, GErro
     at += (gsize) n;
   }
   *data = g_steal_pointer (&bytes);
+  return TRUE;
+}
+
+gboolean
+mlo_file_read_stream (const char *path, gsize most, guint8 ** data, gsize * size, GError ** error)
+{
+  __attribute__((cleanup (close_fd)))
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  g_autofree guint8 *bytes = NULL;
+  gsize at = 0, room = 0;
+
+  if (fd < 0)
+    return io_error (error, path, "open");
+  for (;;) {
+    gssize n;
+
+    /* One byte beyond the ceiling tells whether there is more. */
+    if (at == room) {
+      gsize wanted = MIN (MAX (2 * room, CHUNK), most + 1);
+      guint8 *more = g_try_realloc (bytes, wanted);
+
+      if (!more)
+        return mlo_error_memory (error, path, wanted);
+      bytes = more;
+      room = wanted;
+    }
+    n = read (fd, bytes + at, room - at);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return io_error (error, path, "read");
+    if (n == 0)
+      break;
+    at += (gsize) n;
+    if (at > most) {
+      g_set_error (error, MLO_ERROR, MLO_ERROR_TOO_LARGE, "%s: more than %" G_GSIZE_FORMAT " bytes", path, most);
+      return FALSE;
+    }
+  }
+  *data = g_steal_pointer (&bytes);
+  *size = at;
   return TRUE;
 }

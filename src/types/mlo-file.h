@@ -17,5 +17,15 @@ G_BEGIN_DECLS
  */
 gboolean mlo_file_read (const char *path, gsize most, guint8 ** data, gsize * size, GError ** error);
 
+/**
+ * mlo_file_read_stream:
+ *
+ * The same of what may be a pipe or a device: waits for it, and reads up to @most whatever it says its size is.
+ * A user's own argument, never a name from outside.
+ *
+ * Returns: FALSE with MLO_ERROR_MISSING, _IO, _TOO_LARGE or _MEMORY, the path in the message.
+ */
+gboolean mlo_file_read_stream (const char *path, gsize most, guint8 ** data, gsize * size, GError ** error);
+
 G_END_DECLS
 #endif

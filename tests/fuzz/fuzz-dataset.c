@@ -14,8 +14,8 @@ LLVMFuzzerTestOneInput (const guint8 * data, gsize size)
   g_assert_true ((d == NULL) == (error != NULL));
   if (error)
     g_assert_true (error->domain == MLO_ERROR);
-  for (guint i = 0; d && i < d->recordings->len; i++) {
-    const MloRecording *r = d->recordings->pdata[i];
+  for (guint i = 0; d && i < d->n_recordings; i++) {
+    const MloRecording *r = d->recordings[i];
 
     g_assert_cmpuint (r->n, >=, 2);
     for (guint k = 0; k < r->n; k++)
