@@ -59,6 +59,7 @@ typedef struct
   gint64 now_us, busy_until_us;
   double kbps;
   gboolean dead;                /* nothing arrives */
+  gboolean twice;               /* each report is told again at once, and once more with the next */
   gboolean receiver_reports;
   double report_loss, report_rtt_ms;
   struct
@@ -69,6 +70,7 @@ typedef struct
   } reports[REPORTS];
   guint head, count;
   guint frames, skipped;
+  guint32 seqnum;
   double peak_queue_ms;
   gint64 next_tick_us;
 } Stream;
@@ -109,12 +111,26 @@ send_frame (Stream * s)
     left -= size;
     s->busy_until_us = MAX (s->busy_until_us, s->now_us) + (gint64) ((size + MLO_PACKET_OVERHEAD) * 8000.0 / s->kbps);
     s->reports[slot].packets[n] = (MloPacket) {
-    .send_us = s->now_us + 100,.arrival_us = (s->busy_until_us + 20000) / 250 * 250,.size = size,};
+    .seqnum = s->seqnum++ & 0xffff,.send_us = s->now_us + 100,.arrival_us =
+          (s->busy_until_us + 20000) / 250 * 250,.size = size,};
   }
   s->peak_queue_ms = MAX (s->peak_queue_ms, (double) (s->busy_until_us - s->now_us) / 1000.0);
   s->reports[slot].n = n;
   s->reports[slot].at_us = s->busy_until_us + 40000;
   s->count++;
+}
+
+static void
+tell_report (Stream * s)
+{
+  guint before = (s->head + REPORTS - 1) % REPORTS;
+
+  mlo_controller_on_packets (s->controller, s->now_us, s->reports[s->head].packets, s->reports[s->head].n);
+  if (s->twice) {
+    mlo_controller_on_packets (s->controller, s->now_us, s->reports[s->head].packets, s->reports[s->head].n);
+    mlo_controller_on_packets (s->controller, s->now_us, s->reports[before].packets, s->reports[before].n);
+  }
+  mlo_controller_react (s->controller, s->now_us);
 }
 
 static void
@@ -127,10 +143,8 @@ stream_run (Stream * s, double seconds)
     const MloDecision *d = mlo_controller_decision (s->controller);
 
     while (s->count > 0 && s->reports[s->head].at_us <= s->now_us) {
-      if (!s->receiver_reports) {
-        mlo_controller_on_packets (s->controller, s->now_us, s->reports[s->head].packets, s->reports[s->head].n);
-        mlo_controller_react (s->controller, s->now_us);
-      }
+      if (!s->receiver_reports)
+        tell_report (s);
       s->head = (s->head + 1) % REPORTS;
       s->count--;
     }
@@ -192,6 +206,32 @@ test_no_feedback (void)
   g_assert_cmpuint (mlo_controller_decision (s.controller)->window_bytes, ==, G_MAXUINT64);
   g_assert_cmpuint (s.skipped, ==, 0);
   stream_clear (&s);
+}
+
+/* Feedback that comes more than once says nothing more, whatever the link does. */
+static void
+test_told_twice (void)
+{
+  static const double link_kbps[] = { 8000.0, 2000.0, 5000.0, 12000.0 };
+  MloControllerConfig c = config_of (2500.0);
+  Stream once, twice;
+
+  stream_init (&once, &c, 8000.0);
+  stream_init (&twice, &c, 8000.0);
+  twice.twice = TRUE;
+  for (guint i = 0; i < 200; i++) {
+    const MloDecision *a = mlo_controller_decision (once.controller), *b = mlo_controller_decision (twice.controller);
+
+    once.kbps = twice.kbps = link_kbps[i / 50];
+    stream_run (&once, 0.1);
+    stream_run (&twice, 0.1);
+    g_assert_cmpfloat (a->capacity_kbps, ==, b->capacity_kbps);
+    g_assert_cmpfloat (a->bitrate_kbps, ==, b->bitrate_kbps);
+    g_assert_cmpuint (a->window_bytes, ==, b->window_bytes);
+  }
+  g_assert_cmpfloat (mlo_controller_decision (once.controller)->capacity_kbps, >, 0.0);
+  stream_clear (&once);
+  stream_clear (&twice);
 }
 
 static double
@@ -624,6 +664,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/controller/no-feedback", test_no_feedback);
+  g_test_add_func ("/controller/told-twice", test_told_twice);
   g_test_add_func ("/controller/start-stays", test_start_stays);
   g_test_add_func ("/controller/rules-find-the-link", test_rules_find_the_link);
   g_test_add_func ("/controller/step", test_step);

@@ -12,6 +12,7 @@ typedef struct
   double kbps, grid_ms, loss;
   gint64 base_us, offset_us;
   gint64 busy_until_us;
+  guint32 seqnum;
   MloRandom random;
   MloFeedback feedback;
   MloDispersion dispersion;
@@ -46,8 +47,8 @@ path_frame (Path * p, gint64 now_us, guint32 bytes)
     out += p->base_us;
     last = MAX (last, out);
     packets[n] = (MloPacket) {
-    .send_us = now_us,.arrival_us = (out + p->offset_us) / 250 * 250,.size = size,.lost =
-          mlo_random_chance (&p->random, p->loss),};
+    .seqnum = p->seqnum++ & 0xffff,.send_us = now_us,.arrival_us = (out + p->offset_us) / 250 * 250,.size =
+          size,.lost = mlo_random_chance (&p->random, p->loss),};
   }
   mlo_feedback_packets (&p->feedback, last + p->base_us, packets, n);
   for (guint i = 0; i < n; i++) {

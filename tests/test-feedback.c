@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
+#include <string.h>
 
 #include "mlo-feedback.h"
 #include "mlo-random.h"
@@ -70,6 +71,45 @@ test_told_again (void)
   g_assert_cmpfloat (mlo_feedback_loss (&f), ==, 0.0);
   g_assert_cmpfloat (mlo_feedback_delivered_kbps (&f, 500000), ==, delivered);
   g_assert_cmpfloat (mlo_feedback_base_rtt_ms (&f), ==, 40.0);
+}
+
+/* A report that comes again, at once, with the next and inside it: each packet counts once, each loss too. */
+static void
+test_told_twice (void)
+{
+  MloFeedback once, twice;
+  MloPacket last[30] = { 0 };
+
+  mlo_feedback_init (&once);
+  mlo_feedback_init (&twice);
+  for (guint i = 0; i < 3000; i++) {
+    gint64 send_us = 1000000 + i * 10000, now_us = send_us + 40000;
+    MloPacket p[30] = { 0 };
+
+    /* sequence numbers wrap, arrivals lie on a grid and coincide, one packet was called lost and comes after all */
+    for (guint k = 0; k < 10; k++) {
+      p[k] = (MloPacket) {
+      .seqnum = (i * 10 + k) & 0xffff,.send_us = send_us,.size = 1200,.lost = k == 7,.arrival_us =
+            send_us + OFFSET + 20000 + k / 4 * 250,};
+    }
+    g_assert_true (mlo_feedback_packets (&once, now_us, p, 10));
+    memcpy (p + 10, i > 0 ? last : p, 10 * sizeof *p);
+    memcpy (p + 20, p, 10 * sizeof *p);
+    g_assert_true (mlo_feedback_packets (&twice, now_us, p, 30));
+    for (guint k = 0; k < 30; k++)
+      g_assert_true (mlo_feedback_is_news (&twice, k) == (k < 10));
+    g_assert_false (mlo_feedback_packets (&twice, now_us + 1000, p, 10));
+    memcpy (last, p, sizeof last);
+    g_assert_cmpuint (twice.lost, ==, once.lost);
+    g_assert_cmpfloat (mlo_feedback_delivered_kbps (&twice, 500000), ==, mlo_feedback_delivered_kbps (&once, 500000));
+    g_assert_cmpfloat (mlo_feedback_loss (&twice), ==, mlo_feedback_loss (&once));
+    g_assert_cmpfloat (mlo_feedback_interval_ms (&twice), ==, mlo_feedback_interval_ms (&once));
+    g_assert_cmpfloat (mlo_feedback_base_rtt_ms (&twice), ==, mlo_feedback_base_rtt_ms (&once));
+  }
+  /* called lost before, arrives after all: news */
+  last[7].lost = FALSE;
+  g_assert_true (mlo_feedback_packets (&twice, 32000000, &last[7], 1));
+  g_assert_cmpuint (once.lost, ==, 3000);
 }
 
 static void
@@ -157,6 +197,7 @@ main (int argc, char **argv)
   g_test_add_func ("/feedback/queue-delay", test_queue_delay);
   g_test_add_func ("/feedback/longer-path", test_longer_path_is_learnt);
   g_test_add_func ("/feedback/told-again", test_told_again);
+  g_test_add_func ("/feedback/told-twice", test_told_twice);
   g_test_add_func ("/feedback/long-silence", test_long_silence);
   g_test_add_func ("/feedback/loss-and-rate", test_loss_and_rate);
   g_test_add_func ("/feedback/interval-percentile", test_interval_percentile);

@@ -312,17 +312,31 @@ measure_capacity (MloController * c, gint64 now_us)
   }
 }
 
+/* What is told twice leaves flight once. */
+static void
+acknowledge (MloController * c, gint64 now_us, const MloPacket * packets, guint n)
+{
+  for (guint from = 0, to; from < n; from = to) {
+    gboolean news = mlo_feedback_is_news (&c->feedback, from);
+
+    to = c->feedback.n_old == 0 ? n : from + 1;
+    while (to < n && mlo_feedback_is_news (&c->feedback, to) == news)
+      to++;
+    if (news)
+      mlo_window_acked (&c->flight, now_us, &packets[from], to - from);
+  }
+}
+
 void
 mlo_controller_on_packets (MloController * c, gint64 now_us, const MloPacket * packets, guint n)
 {
-  if (n == 0)
+  if (!mlo_feedback_packets (&c->feedback, now_us, packets, n))
     return;
-  mlo_feedback_packets (&c->feedback, now_us, packets, n);
-  mlo_window_acked (&c->flight, now_us, packets, n);
+  acknowledge (c, now_us, packets, n);
   for (guint i = 0; i < n; i++) {
     const MloPacket *p = &packets[i];
 
-    if (p->lost || !mlo_feedback_believes (&c->feedback, now_us, p))
+    if (p->lost || !mlo_feedback_is_news (&c->feedback, i) || !mlo_feedback_believes (&c->feedback, now_us, p))
       continue;
     mlo_dispersion_add (&c->dispersion, p, mlo_feedback_free_arrival_us (&c->feedback, p->send_us));
     c->payload_share += 0.01 * ((double) p->size / (p->size + MLO_PACKET_OVERHEAD) - c->payload_share);

@@ -139,24 +139,50 @@ add_interval (MloFeedback * f, float ms)
   f->next_interval = (f->next_interval + 1) % MLO_FEEDBACK_INTERVALS;
 }
 
-void
+/* What tells one packet's news from another's: the sequence number, which is another's 65536 packets later or on another
+ * path, with the time (us, the low bits) of the arrival, or of sending where it was lost. Lost first and arrived after all
+ * are two news. */
+static inline guint64
+news_of (const MloPacket * p)
+{
+  return (guint64) (p->lost ? 2 : 1) << 48 | (guint64) (p->seqnum & 0xffff) << 32
+      | (guint32) (p->lost ? p->send_us : p->arrival_us);
+}
+
+static void
+mark_old (MloFeedback * f, guint i)
+{
+  if (f->n_old++ == 0)
+    memset (f->old, 0, sizeof f->old);
+  f->old[i / 8] |= (guint8) (1u << i % 8);
+}
+
+static void
+note_report (MloFeedback * f, gint64 now_us)
+{
+  if (f->last_us != 0 && now_us >= f->last_us)
+    add_interval (f, (float) (now_us - f->last_us) / 1000.0f);
+  if (f->first_us == 0)
+    f->first_us = now_us;
+  f->last_us = now_us;
+}
+
+gboolean
 mlo_feedback_packets (MloFeedback * f, gint64 now_us, const MloPacket * packets, guint n)
 {
   gint64 newest_send = 0;
 
-  if (n == 0)
-    return;
-  if (f->last_us != 0 && now_us >= f->last_us) {
-    add_interval (f, (float) (now_us - f->last_us) / 1000.0f);
-  }
-  if (f->first_us == 0)
-    f->first_us = now_us;
-  f->last_us = now_us;
-
+  f->n_old = 0;
   for (guint i = 0; i < n; i++) {
     const MloPacket *p = &packets[i];
+    guint64 news = news_of (p), *told = &f->told[p->seqnum % MLO_FEEDBACK_TOLD];
 
-    /* From the future or before what was seen: a lie or a repetition. */
+    if (*told == news && i < MLO_FEEDBACK_NEWS) {
+      mark_old (f, i);
+      continue;
+    }
+    *told = news;
+    /* From the future or long before what was seen: a lie, or a repetition that is not remembered. */
     if (!mlo_packet_plausible (p, now_us) || p->send_us < f->newest_send_us - G_USEC_PER_SEC)
       continue;
     f->packets++;
@@ -172,8 +198,12 @@ mlo_feedback_packets (MloFeedback * f, gint64 now_us, const MloPacket * packets,
     newest_send = MAX (newest_send, p->send_us);
     f->newest_send_us = MAX (f->newest_send_us, p->send_us);
   }
+  if (f->n_old == n)
+    return FALSE;
+  note_report (f, now_us);
   if (newest_send > 0)
     sliding_min_add (&f->round_trip, now_us, now_us - newest_send);
+  return TRUE;
 }
 
 gboolean

@@ -16,6 +16,10 @@ G_BEGIN_DECLS
 #define MLO_FEEDBACK_SLOTS 20   /* of loss and rate, 50 ms each */
 #define MLO_FEEDBACK_SLOT_US 50000
 #define MLO_FEEDBACK_INTERVALS 64
+/* What was told is known for so many packets: a second at 20 Mbit/s. */
+#define MLO_FEEDBACK_TOLD 2048
+/* Of one report, those of which mlo_feedback_is_news() can tell. */
+#define MLO_FEEDBACK_NEWS 4096
 
 typedef struct
 {
@@ -45,14 +49,24 @@ typedef struct
   float sorted_ms[MLO_FEEDBACK_INTERVALS];      /* the same, rising */
   guint n_intervals, next_interval;
   guint64 packets, lost;        /* since init */
+  guint64 told[MLO_FEEDBACK_TOLD];      /* by sequence number, see mlo-feedback.c; 0: nothing */
+  guint n_old;                  /* of the last report: told before */
+  guint8 old[MLO_FEEDBACK_NEWS / 8];    /* a bit each, where there are any */
 } MloFeedback;
 
 void mlo_feedback_init (MloFeedback * f);
 
-/* One report: @n packets in the order they were sent. Packets seen before or with absurd times
- * (a transit more than 60 s off the minimum) are passed over; after 2 s of nothing else the minimum
- * was wrong, and is measured anew. */
-void mlo_feedback_packets (MloFeedback * f, gint64 now_us, const MloPacket * packets, guint n);
+/* One report: @n packets in the order they were sent. Packets told of before (a report that came twice, or overlaps
+ * another) or with absurd times (a transit more than 60 s off the minimum) are passed over; after 2 s of nothing else the minimum
+ * was wrong, and is measured anew. Returns: FALSE where all of it was told before, which is no report. */
+gboolean mlo_feedback_packets (MloFeedback * f, gint64 now_us, const MloPacket * packets, guint n);
+
+/* Whether packet @i of the last report was not told of before: its bytes count once, whoever counts them. */
+static inline gboolean
+mlo_feedback_is_news (const MloFeedback * f, guint i)
+{
+  return f->n_old == 0 || i >= MLO_FEEDBACK_NEWS || !(f->old[i / 8] >> i % 8 & 1);
+}
 
 /* Whether @p makes sense by itself and beside the packets before it. */
 gboolean mlo_feedback_believes (const MloFeedback * f, gint64 now_us, const MloPacket * p);
