@@ -6,16 +6,8 @@
 
 #include "gstmlorestart.h"
 #include "gstmloscaler.h"
+#include "mlo-shares.h"
 
-/* Obedience is judged by the bits of this long. */
-#define PERIOD_US (1500 * G_TIME_SPAN_MILLISECOND)
-#define OVER 1.15               /* more than this twice in a row is the encoder's habit */
-#define FAR_OVER 1.5            /* more than this in spite of the correction is deafness */
-#define FAR_OVER_PERIODS 3
-#define GOOD_PERIODS 20         /* until a deaf encoder is believed again */
-#define LEAST_CORRECTION 0.35
-#define CORRECTION_STEP 0.7     /* at most at a time */
-#define UNDER 0.95              /* less than this: it is told less than it needs to be */
 /* A restart waits this long for a frame; frames come 15 times a second at least, but an overloaded encoder may need
  * long for the one before. */
 #define RESTART_WAIT_MS 250
@@ -31,28 +23,6 @@ gst_mlo_actuator_init (GstMloActuator * a, GstElement * filter, GstPad * src, Gs
   a->src = src;
   a->telemetry = telemetry;
   a->next_slot = GST_CLOCK_TIME_NONE;
-  a->correction = 1.0;
-}
-
-static void
-drop_encoder (GstMloActuator * a)
-{
-  for (guint i = 0; i < 2; i++) {
-    if (a->pads[i]) {
-      gst_pad_remove_probe (a->pads[i], a->probes[i]);
-      g_clear_pointer (&a->pads[i], gst_object_unref);
-    }
-  }
-  g_clear_pointer (&a->element, gst_object_unref);
-  memset (&a->speed, 0, sizeof a->speed);
-  a->step = 0;
-  a->restarts_failed = 0;
-  a->property_kbps = a->property_vbv_ms = a->vbv_ms = a->original_kbps = 0.0;
-  a->touched = FALSE;
-  a->deaf = FALSE;
-  a->correction = 1.0;
-  a->period_us = a->last_watch_us = 0;
-  a->over = a->far_over = a->good = 0;
 }
 
 static void
@@ -82,69 +52,108 @@ gst_mlo_actuator_take_caps (GstMloActuator * a)
 void
 gst_mlo_actuator_stop (GstMloActuator * a)
 {
-  if (a->touched && a->original_kbps > 0.0) {
-    gst_mlo_encoder_set_kbps (&a->encoder, a->element, a->original_kbps);
-    if (a->vbv_ms > 0.0)
-      gst_mlo_encoder_set_vbv (&a->encoder, a->element, a->vbv_ms, a->original_kbps);
+  for (guint i = 0; i < a->n_encoders; i++) {
+    gst_mlo_driven_put_back (&a->encoders[i]);
+    gst_mlo_driven_drop (&a->encoders[i]);
   }
-  /* One that takes its preset in READY only is there by now, where the pipeline stops. */
-  if (a->step != 0 && (a->speed.live || GST_STATE (a->element) <= GST_STATE_READY))
-    gst_mlo_speed_set (&a->speed, a->element, 0);
-  drop_encoder (a);
+  a->n_encoders = 0;
   if (a->width != 0 || a->pending)
     set_caps (a, 0, 0, NULL);
   g_atomic_int_set (&a->millihertz, 0);
   a->size_refused = FALSE;
 }
 
-/* How long a VBV is kept: the user's where it is a time, ours where it was left at its default. */
-static double
-managed_vbv_ms (const GstMloEncoder * e, GstElement * element)
+static gboolean
+on_path (const GstMloPath * path, GstElement * element)
 {
-  GValue value = G_VALUE_INIT;
-  double ms = 0.0;
+  for (guint i = 0; i < path->n_encoders; i++) {
+    if (path->encoders[i].element == element)
+      return TRUE;
+  }
+  return FALSE;
+}
 
-  if (!e->vbv)
-    return 0.0;
-  g_value_init (&value, G_PARAM_SPEC_VALUE_TYPE (e->vbv));
-  g_object_get_property (G_OBJECT (element), e->vbv->name, &value);
-  if (g_param_value_defaults (e->vbv, &value))
-    ms = e->info->vbv_ms;
-  else if (e->info->vbv_unit == GST_MLO_VBV_MS && G_VALUE_HOLDS_UINT (&value))
-    ms = g_value_get_uint (&value);
-  g_value_unset (&value);
-  return ms;
+static gboolean
+is_driven (const GstMloActuator * a, GstElement * element)
+{
+  for (guint i = 0; i < a->n_encoders; i++) {
+    if (a->encoders[i].element == element)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* The one that was set to most, and of these the one that was met first. */
+static void
+choose_lead (GstMloActuator * a)
+{
+  guint lead = 0;
+
+  for (guint i = 1; i < a->n_encoders; i++) {
+    if (a->encoders[i].original_kbps > a->encoders[lead].original_kbps)
+      lead = i;
+  }
+  if (lead > 0) {
+    GstMloDriven first = a->encoders[0];
+
+    a->encoders[0] = a->encoders[lead];
+    a->encoders[lead] = first;
+  }
+  for (guint i = 0; i < a->n_encoders; i++)
+    gst_mlo_tap_set_leads (a->encoders[i].tap, i == 0);
 }
 
 gboolean
 gst_mlo_actuator_set_path (GstMloActuator * a, const GstMloPath * path)
 {
-  static const char *const names[2] = { "sink", "src" };
-  static const GstPadProbeCallback callbacks[2] = {
-    gst_mlo_telemetry_encoder_sink_probe, gst_mlo_telemetry_encoder_src_probe
-  };
-  static const GstPadProbeType types[2] = {
-    GST_PAD_PROBE_TYPE_BUFFER, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST
-  };
+  gboolean changed = FALSE;
 
-  if (a->element == path->element)
-    return FALSE;
-  drop_encoder (a);
-  a->size_refused = FALSE;
-  if (!path->element)
-    return TRUE;
-  a->element = gst_object_ref (path->element);
-  a->encoder = path->encoder;
-  a->original_kbps = gst_mlo_encoder_get_kbps (&a->encoder, a->element);
-  a->vbv_ms = managed_vbv_ms (&a->encoder, a->element);
-  gst_mlo_speed_resolve (&a->speed, &a->encoder.info->speed, a->element);
-  for (guint i = 0; i < 2; i++) {
-    a->pads[i] = gst_element_get_static_pad (a->element, names[i]);
-    if (a->pads[i])
-      a->probes[i] = gst_pad_add_probe (a->pads[i], types[i], callbacks[i],
-          gst_mlo_telemetry_ref (a->telemetry), (GDestroyNotify) gst_mlo_telemetry_unref);
+  for (guint i = a->n_encoders; i-- > 0;) {
+    if (on_path (path, a->encoders[i].element))
+      continue;
+    gst_mlo_driven_drop (&a->encoders[i]);
+    a->n_encoders--;
+    memmove (&a->encoders[i], &a->encoders[i + 1], (a->n_encoders - i) * sizeof a->encoders[0]);
+    changed = TRUE;
   }
-  return TRUE;
+  for (guint i = 0; i < path->n_encoders; i++) {
+    if (is_driven (a, path->encoders[i].element))
+      continue;
+    gst_mlo_driven_take (&a->encoders[a->n_encoders++], &path->encoders[i], a->telemetry);
+    changed = TRUE;
+  }
+  if (changed) {
+    a->size_refused = FALSE;
+    choose_lead (a);
+  }
+  return changed;
+}
+
+double
+gst_mlo_actuator_set_kbps (const GstMloActuator * a)
+{
+  double kbps = 0.0;
+
+  for (guint i = 0; i < a->n_encoders; i++)
+    kbps += a->encoders[i].told_kbps > 0.0 ? a->encoders[i].told_kbps : a->encoders[i].original_kbps;
+  return kbps;
+}
+
+gboolean
+gst_mlo_actuator_deaf (const GstMloActuator * a)
+{
+  for (guint i = 0; i < a->n_encoders; i++) {
+    if (a->encoders[i].deaf)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+void
+gst_mlo_actuator_forget (GstMloActuator * a)
+{
+  for (guint i = 0; i < a->n_encoders; i++)
+    gst_mlo_tap_forget (a->encoders[i].tap);
 }
 
 /* Formats that videoscale takes; other memory's was asked when the caps came. */
@@ -163,54 +172,62 @@ void
 gst_mlo_actuator_traits (const GstMloActuator * a, const GstMloPath * path, const GstMloFormat * format,
     MloActuatorTraits * traits)
 {
+  const GstMloDriven *lead = &a->encoders[0];
+
   *traits = mlo_actuator_traits_default;
-  traits->can_bitrate = a->element != NULL;
+  traits->can_bitrate = a->n_encoders > 0;
   traits->can_resolution = can_scale (format) && !path->fixed_size && !a->size_refused;
   traits->can_framerate = TRUE;
-  traits->deaf = a->deaf;
-  if (a->element) {
-    const GstMloEncoderInfo *info = a->encoder.info;
+  traits->deaf = gst_mlo_actuator_deaf (a);
+  if (a->n_encoders == 0)
+    return;
+  for (guint i = 0; i < a->n_encoders; i++) {
+    const GstMloEncoderInfo *info = a->encoders[i].encoder.info;
 
-    traits->keyframe_on_bitrate = info->keyframe_on_bitrate;
-    traits->dead_band = info->dead_band;
-    traits->min_change_us = (gint64) info->min_change_ms * 1000;
-    traits->can_preset = a->speed.spec != NULL && a->pads[0] != NULL && a->restarts_failed < RESTART_ATTEMPTS;
-    traits->preset_restarts = !a->speed.live;
-    traits->preset_faster = a->speed.faster;
-    traits->preset_slower = MIN (a->speed.slower, SLOWER_STEPS);
+    traits->keyframe_on_bitrate |= info->keyframe_on_bitrate;
+    traits->dead_band = i == 0 ? info->dead_band : MAX (traits->dead_band, info->dead_band);
+    traits->min_change_us = MAX (i == 0 ? 0 : traits->min_change_us, (gint64) info->min_change_ms * 1000);
   }
+  traits->can_preset = lead->speed.spec && gst_mlo_tap_sink (lead->tap) && lead->restarts_failed < RESTART_ATTEMPTS;
+  traits->preset_restarts = !lead->speed.live;
+  traits->preset_faster = lead->speed.faster;
+  traits->preset_slower = MIN (lead->speed.slower, SLOWER_STEPS);
 }
 
-/* Half the frames give half the rate where the encoder counts frames, and twice the time in its VBV. */
-static double
-frame_factor (const GstMloActuator * a, double fps, const GstMloFormat * format)
+/* Each encoder's share. One that had no rate of its own counts as the mean of the others. */
+static void
+share_out (const GstMloActuator * a, double kbps, double *shares)
 {
-  double nominal = 0.0;
+  double weight[GST_MLO_ENCODERS_MOST], least[GST_MLO_ENCODERS_MOST], sum = 0.0;
+  guint known = 0;
 
-  if (format->info.fps_n > 0 && format->info.fps_d > 0)
-    nominal = (double) format->info.fps_n / format->info.fps_d;
-  if (!a->encoder.info->counts_frames || fps <= 0.0 || nominal <= fps)
-    return 1.0;
-  return nominal / fps;
+  for (guint i = 0; i < a->n_encoders; i++) {
+    sum += a->encoders[i].original_kbps;
+    known += a->encoders[i].original_kbps > 0.0 ? 1 : 0;
+  }
+  for (guint i = 0; i < a->n_encoders; i++) {
+    weight[i] = a->encoders[i].original_kbps;
+    if (weight[i] <= 0.0)
+      weight[i] = known > 0 ? sum / known : 1.0;
+    least[i] = a->encoders[i].least_kbps;
+  }
+  mlo_shares (a->n_encoders, weight, least, kbps, shares);
 }
 
 static gboolean
-apply_bitrate (GstMloActuator * a, double kbps, double fps, const GstMloFormat * format)
+apply_bitrate (GstMloActuator * a, double kbps, double fps, const GstMloFormat * format, const GstMloDriven ** refusing)
 {
-  double factor = frame_factor (a, fps, format), value = kbps * factor * a->correction, vbv_ms = a->vbv_ms / factor;
+  double shares[GST_MLO_ENCODERS_MOST];
+  gboolean ok = TRUE;
 
-  if (fabs (value - a->property_kbps) >= 0.5) {
-    a->touched = TRUE;
-    a->property_kbps = value;
-    a->property_vbv_ms = 0.0;
-    if (!gst_mlo_encoder_set_kbps (&a->encoder, a->element, value))
-      return FALSE;
+  share_out (a, kbps, shares);
+  for (guint i = 0; i < a->n_encoders; i++) {
+    if (gst_mlo_driven_set_rate (&a->encoders[i], shares[i], fps, format))
+      continue;
+    *refusing = &a->encoders[i];
+    ok = FALSE;
   }
-  if (a->vbv_ms > 0.0 && fabs (vbv_ms - a->property_vbv_ms) >= 0.5) {
-    a->property_vbv_ms = vbv_ms;
-    gst_mlo_encoder_set_vbv (&a->encoder, a->element, vbv_ms, value);
-  }
-  return TRUE;
+  return ok;
 }
 
 /* Whether what is downstream takes the present pictures at this size. */
@@ -250,8 +267,8 @@ apply_size (GstMloActuator * a, int width, int height, const GstMloFormat * form
   if (width > 0 && (!can_scale (format) || !downstream_takes (a, width, height)))
     return FALSE;
   set_caps (a, width, height, format->scalable);
-  /* Its key frame says nothing of the rate. */
-  a->period_us = 0;
+  for (guint i = 0; i < a->n_encoders; i++)
+    gst_mlo_driven_skip_period (&a->encoders[i]);
   return TRUE;
 }
 
@@ -269,67 +286,74 @@ set_preset (GstElement * encoder, gboolean back, gpointer data)
 {
   const Wanted *w = data;
 
+  const GstMloDriven *refusing;
+  GstMloDriven *lead = &w->actuator->encoders[0];
+
   /* Some answer a rate with a key frame: it shares the restart's. */
   if (!back && w->kbps >= 0.0)
-    apply_bitrate (w->actuator, w->kbps, w->fps, w->format);
-  return gst_mlo_speed_set (&w->actuator->speed, encoder, back ? w->actuator->step : w->step);
+    apply_bitrate (w->actuator, w->kbps, w->fps, w->format, &refusing);
+  return gst_mlo_speed_set (&lead->speed, encoder, back ? lead->step : w->step);
 }
 
 /* Frames went in that did not come out. */
 static gboolean
-holds_frames (GstMloActuator * a)
+holds_frames (const GstMloDriven * d)
 {
-  GstMloCounts n;
+  GstMloTapCounts n;
 
-  gst_mlo_telemetry_get_counts (a->telemetry, &n);
-  return n.encoder_frames > n.encoded_frames;
+  gst_mlo_tap_get_counts (d->tap, &n);
+  return n.frames_in > n.frames_out;
 }
 
 static GstMloRefused
-restarted (GstMloActuator * a, GstMloRestartResult result, int step)
+restarted (GstMloDriven * d, GstMloRestartResult result, int step)
 {
   switch (result) {
     case GST_MLO_RESTART_DONE:
-      a->step = step;
-      a->restarts_failed = 0;
-      /* Its key frame says nothing of the rate. */
-      a->period_us = 0;
+      d->step = step;
+      d->restarts_failed = 0;
+      gst_mlo_driven_skip_period (d);
       return 0;
     case GST_MLO_RESTART_NOT_NOW:
       return GST_MLO_REFUSED_PRESET;
     default:
-      return ++a->restarts_failed < RESTART_ATTEMPTS ? GST_MLO_REFUSED_PRESET : GST_MLO_REFUSED_PRESETS;
+      return ++d->restarts_failed < RESTART_ATTEMPTS ? GST_MLO_REFUSED_PRESET : GST_MLO_REFUSED_PRESETS;
   }
 }
 
 static GstMloRefused
-set_live_preset (GstMloActuator * a, int step)
+set_live_preset (GstMloDriven * d, int step)
 {
-  if (gst_mlo_speed_set (&a->speed, a->element, step)) {
-    a->step = step;
+  if (gst_mlo_speed_set (&d->speed, d->element, step)) {
+    d->step = step;
     return 0;
   }
-  a->restarts_failed = RESTART_ATTEMPTS;
+  d->restarts_failed = RESTART_ATTEMPTS;
   return GST_MLO_REFUSED_PRESETS;
 }
 
 GstMloRefused
-gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, const GstMloFormat * format)
+gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, const GstMloFormat * format,
+    const GstMloDriven ** refusing)
 {
   int width = adapt & MLO_ADAPT_RESOLUTION ? d->width : 0, height = adapt & MLO_ADAPT_RESOLUTION ? d->height : 0;
   double fps = adapt & MLO_ADAPT_FRAMERATE ? d->fps : 0.0;
-  double kbps = (adapt & MLO_ADAPT_BITRATE) && a->element ? d->bitrate_kbps : -1.0;
-  Wanted wanted = { a, (adapt & MLO_ADAPT_PRESET) && a->speed.spec ? d->preset_step : 0, kbps, fps, format };
-  gboolean other_preset = wanted.step != a->step, other_size = size_differs (a, width, height, format);
+  double kbps = (adapt & MLO_ADAPT_BITRATE) && a->n_encoders > 0 ? d->bitrate_kbps : -1.0;
+  GstMloDriven *lead = &a->encoders[0];
+  gboolean has_preset = a->n_encoders > 0 && lead->speed.spec;
+  Wanted wanted = { a, (adapt & MLO_ADAPT_PRESET) && has_preset ? d->preset_step : 0, kbps, fps, format };
+  gboolean other_preset = has_preset && wanted.step != lead->step;
+  gboolean other_size = size_differs (a, width, height, format);
   GstMloRestart *restart = NULL;
   GstMloRefused refused = 0;
 
+  *refusing = NULL;
   /* One restart for preset, size and rate: from the moment on in which the pictures of that size arrive. */
-  if (other_preset && !a->speed.live) {
-    restart = gst_mlo_restart_begin (a->element, a->pads[0], other_size);
+  if (other_preset && !lead->speed.live) {
+    restart = gst_mlo_restart_begin (lead->element, gst_mlo_tap_sink (lead->tap), other_size);
     if (!restart)
       refused |= GST_MLO_REFUSED_PRESET;
-  } else if (kbps >= 0.0 && !apply_bitrate (a, kbps, fps, format))
+  } else if (kbps >= 0.0 && !apply_bitrate (a, kbps, fps, format, refusing))
     refused |= GST_MLO_REFUSED_BITRATE;
   if (!apply_size (a, width, height, format)) {
     a->size_refused = TRUE;
@@ -338,55 +362,14 @@ gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, 
       gst_mlo_restart_at_frame (restart);
   }
   if (restart)
-    refused |= restarted (a, gst_mlo_restart_finish (restart, RESTART_WAIT_MS, holds_frames (a), set_preset, &wanted),
-        wanted.step);
-  else if (other_preset && a->speed.live)
-    refused |= set_live_preset (a, wanted.step);
-  if (other_preset && !a->speed.live && kbps >= 0.0 && !apply_bitrate (a, kbps, fps, format))
+    refused |= restarted (lead, gst_mlo_restart_finish (restart, RESTART_WAIT_MS, holds_frames (lead), set_preset,
+            &wanted), wanted.step);
+  else if (other_preset && lead->speed.live)
+    refused |= set_live_preset (lead, wanted.step);
+  if (other_preset && !lead->speed.live && kbps >= 0.0 && !apply_bitrate (a, kbps, fps, format, refusing))
     refused |= GST_MLO_REFUSED_BITRATE;
   g_atomic_int_set (&a->millihertz, (gint) lrint (CLAMP (fps, 0.0, 1000.0) * 1000.0));
   return refused;
-}
-
-/* A period without a change of size is over: judges it. */
-static void
-judge (GstMloActuator * a, double ratio)
-{
-  a->over = ratio > OVER ? a->over + 1 : 0;
-  a->far_over = ratio > FAR_OVER ? a->far_over + 1 : 0;
-  a->good = ratio <= OVER ? a->good + 1 : 0;
-  if (a->over >= 2 && !a->encoder.info->exact)
-    a->correction = MAX (a->correction * MAX (1.0 / ratio, CORRECTION_STEP), LEAST_CORRECTION);
-  else if (ratio < UNDER)
-    a->correction = MIN (a->correction / MAX (ratio, CORRECTION_STEP), 1.0);
-  if (a->far_over >= FAR_OVER_PERIODS)
-    a->deaf = TRUE;
-  else if (a->good >= GOOD_PERIODS)
-    a->deaf = FALSE;
-}
-
-gboolean
-gst_mlo_actuator_watch (GstMloActuator * a, gint64 now_us, double target_kbps, const GstMloCounts * counts,
-    double *encoded_kbps)
-{
-  gboolean before = a->deaf;
-  double got_kbit = (double) (counts->encoded_bytes - a->period_bytes) * 8.0 / 1000.0;
-
-  if (!a->touched || counts->encoded_frames == 0)
-    return FALSE;
-  if (a->period_us != 0)
-    a->asked_kbit += target_kbps * (double) (now_us - a->last_watch_us) / 1e6;
-  a->last_watch_us = now_us;
-  if (a->period_us != 0 && now_us - a->period_us < PERIOD_US)
-    return FALSE;
-  if (a->period_us != 0 && now_us - a->period_us < 2 * PERIOD_US && a->asked_kbit > 0.0) {
-    *encoded_kbps = got_kbit * 1e6 / (double) (now_us - a->period_us);
-    judge (a, got_kbit / a->asked_kbit);
-  }
-  a->period_us = now_us;
-  a->asked_kbit = 0.0;
-  a->period_bytes = counts->encoded_bytes;
-  return a->deaf != before;
 }
 
 gboolean

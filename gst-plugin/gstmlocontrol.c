@@ -67,6 +67,7 @@ struct _GstMloControl
   MloDecision applied;          /* what is set now */
   guint64 n_applied, n_reports;
   gint64 next_second_us, next_find_us, next_report_us, playing_since_us;
+  gint64 without_us;            /* no encoder since then; 0: there is one */
   double told_floor_ms;         /* least latency that was told; < 0: none */
   MloActuatorTraits traits;
   GstMloRecord records[RECORDS];
@@ -93,10 +94,20 @@ find_path (GstMloControl * c, gint64 now_us)
   gst_mlo_path_find (&c->path, c->src, top, c->settings.encoder);
   gst_mlo_peer_marks_set (c->marks, c->path.sessions);
   if (gst_mlo_actuator_set_path (c->actuator, &c->path)) {
-    GST_INFO_OBJECT (c->element, "encoder is %" GST_PTR_FORMAT, c->path.element);
-    if (c->actuator->original_kbps > 0.0)
-      c->applied.bitrate_kbps = c->actuator->original_kbps;
+    for (guint i = 0; i < c->actuator->n_encoders; i++) {
+      const GstMloDriven *d = &c->actuator->encoders[i];
+
+      GST_INFO_OBJECT (c->element, "encoder %u of %u is %" GST_PTR_FORMAT ", set to %.0f kbit/s", i + 1,
+          c->actuator->n_encoders, d->element, d->original_kbps);
+    }
+    if (gst_mlo_actuator_set_kbps (c->actuator) > 0.0)
+      c->applied.bitrate_kbps = gst_mlo_actuator_set_kbps (c->actuator);
+    c->funcs->encoders_changed (c->user_data);
   }
+  if (c->actuator->n_encoders > 0)
+    c->without_us = 0;
+  else if (c->without_us == 0)
+    c->without_us = now_us;
   update_traits (c);
 }
 
@@ -206,18 +217,25 @@ static void
 take_snapshot (GstMloControl * c, const MloDecision * d)
 {
   const MloSample *sample = mlo_controller_sample (c->controller);
-  GstElementFactory *factory = c->path.element ? gst_element_get_factory (c->path.element) : NULL;
 
   g_mutex_lock (&c->lock);
   c->snapshot.valid = TRUE;
   c->snapshot.decision = *d;
   c->snapshot.sample = *sample;
-  c->snapshot.deaf = c->actuator->deaf;
-  c->snapshot.encoder_kbps = c->actuator->property_kbps;
   c->snapshot.applied = c->n_applied;
   c->snapshot.reports = c->n_reports;
   c->snapshot.trained = c->learn.learner != NULL;
-  g_strlcpy (c->snapshot.encoder, factory ? GST_OBJECT_NAME (factory) : "", sizeof c->snapshot.encoder);
+  c->snapshot.n_encoders = c->actuator->n_encoders;
+  for (guint i = 0; i < c->actuator->n_encoders; i++) {
+    const GstMloDriven *e = &c->actuator->encoders[i];
+    GstElementFactory *factory = gst_element_get_factory (e->element);
+
+    g_strlcpy (c->snapshot.encoders[i].name, GST_OBJECT_NAME (e->element), sizeof c->snapshot.encoders[i].name);
+    g_strlcpy (c->snapshot.encoders[i].factory, factory ? GST_OBJECT_NAME (factory) : "",
+        sizeof c->snapshot.encoders[i].factory);
+    c->snapshot.encoders[i].kbps = e->property_kbps;
+    c->snapshot.encoders[i].deaf = e->deaf;
+  }
   g_mutex_unlock (&c->lock);
 }
 
@@ -238,19 +256,19 @@ differs (const MloDecision * a, const MloDecision * b)
 }
 
 static void
-report_refusal (GstMloControl * c, GstMloRefused refused, const MloDecision * d)
+report_refusal (GstMloControl * c, GstMloRefused refused, const GstMloDriven * refusing, const MloDecision * d)
 {
   g_autofree char *text = NULL;
 
   if (refused & GST_MLO_REFUSED_BITRATE) {
     text = g_strdup_printf ("%s does not keep the bitrate it is given (%.0f kbit/s): is it locked while playing?",
-        GST_OBJECT_NAME (c->path.element), c->actuator->property_kbps);
+        GST_OBJECT_NAME (refusing->element), refusing->property_kbps);
     c->funcs->warn (c->user_data, GST_MLO_WARN_REFUSED_BITRATE, text);
   }
   if (refused & GST_MLO_REFUSED_PRESETS) {
     g_clear_pointer (&text, g_free);
     text = g_strdup_printf ("%s does not take another %s: it stays as it is; leave preset out of adapt",
-        GST_OBJECT_NAME (c->path.element), c->actuator->speed.spec->name);
+        GST_OBJECT_NAME (c->actuator->encoders[0].element), c->actuator->encoders[0].speed.spec->name);
     c->funcs->warn (c->user_data, GST_MLO_WARN_REFUSED_PRESET, text);
     update_traits (c);
   }
@@ -301,6 +319,7 @@ act (GstMloControl * c, const MloDecision * decision)
 {
   MloDecision d = *decision, before = c->applied;
   gboolean control = c->settings.mode == GST_MLO_MODE_CONTROL;
+  const GstMloDriven *refusing;
   GstMloRefused refused;
 
   d.changed = differs (&d, &before);
@@ -308,10 +327,10 @@ act (GstMloControl * c, const MloDecision * decision)
     settle (c, &d);
     c->altered = TRUE;
   }
-  refused = gst_mlo_actuator_apply (c->actuator, &d, adapted (c), &c->format);
+  refused = gst_mlo_actuator_apply (c->actuator, &d, adapted (c), &c->format, &refusing);
   set_window (c, &d);
   if (refused & ~GST_MLO_REFUSED_BITRATE) {
-    report_refusal (c, refused & ~GST_MLO_REFUSED_BITRATE, &d);
+    report_refusal (c, refused & ~GST_MLO_REFUSED_BITRATE, NULL, &d);
     if (refused & GST_MLO_REFUSED_SIZE) {
       d.width = before.width;
       d.height = before.height;
@@ -328,7 +347,7 @@ act (GstMloControl * c, const MloDecision * decision)
   if (d.changed)
     c->funcs->decided (c->user_data, &d, &before, control);
   c->funcs->report (c->user_data, &d, &before, mlo_controller_sample (c->controller), &c->settings, &c->format);
-  report_refusal (c, refused & GST_MLO_REFUSED_BITRATE, &d);
+  report_refusal (c, refused & GST_MLO_REFUSED_BITRATE, refusing, &d);
 }
 
 /* --- what is missing --- */
@@ -343,7 +362,7 @@ check_setup (GstMloControl * c, gint64 now_us)
   gst_mlo_telemetry_get_counts (c->telemetry, &n);
   if (n.first_frame_us == 0)
     return;
-  if (!c->path.element && now_us - n.first_frame_us > SECOND_US) {
+  if (c->without_us != 0 && now_us - MAX (n.first_frame_us, c->without_us) > SECOND_US) {
     c->funcs->warn (c->user_data, GST_MLO_WARN_NO_ENCODER, *c->settings.encoder ?
         "the element named by the property encoder is not in the pipeline, or has no bitrate to set" :
         "no video encoder with a bitrate found downstream: only picture size and frame rate can be set; "
@@ -397,32 +416,33 @@ log_state (GstMloControl * c, const MloSample * local)
   gst_mlo_telemetry_get_counts (c->telemetry, &n);
   GST_DEBUG_OBJECT (c->element, "frames in %" G_GUINT64_FORMAT " out %" G_GUINT64_FORMAT ", left out for rate %"
       G_GUINT64_FORMAT " window %" G_GUINT64_FORMAT "; in flight %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-      " bytes; target %.0f property %.0f (correction %.2f) encoded %.0f kbit/s; reports %" G_GUINT64_FORMAT
+      " bytes; target %.0f encoded %.0f kbit/s; reports %" G_GUINT64_FORMAT
       " packets %" G_GUINT64_FORMAT " lost %" G_GUINT64_FORMAT, n.frames_in, n.frames_out, n.dropped_rate,
       n.dropped_window, gst_mlo_telemetry_in_flight (c->telemetry), c->applied.window_bytes, c->applied.bitrate_kbps,
-      c->actuator->property_kbps, c->actuator->correction, mlo_sample_get (local, MLO_FIELD_ENCODED, -1.0), n.reports,
-      n.packets, n.packets_lost);
+      mlo_sample_get (local, MLO_FIELD_ENCODED, -1.0), n.reports, n.packets, n.packets_lost);
 }
 
 static void
-check_encoder (GstMloControl * c, gint64 now_us)
+check_encoders (GstMloControl * c, gint64 now_us)
 {
-  g_autofree char *text = NULL;
-  double encoded_kbps = 0.0;
-  GstMloCounts n;
-
   if (c->settings.mode != GST_MLO_MODE_CONTROL || !(c->settings.limits.adapt & MLO_ADAPT_BITRATE))
     return;
-  gst_mlo_telemetry_get_counts (c->telemetry, &n);
-  if (!gst_mlo_actuator_watch (c->actuator, now_us, c->applied.bitrate_kbps, &n, &encoded_kbps))
-    return;
-  update_traits (c);
-  if (!c->actuator->deaf)
-    return;
-  text = g_strdup_printf ("%s does not follow its bitrate: %.0f kbit/s come out where %.0f were asked for; "
-      "the rate is held by picture size and frame rate instead", GST_OBJECT_NAME (c->path.element), encoded_kbps,
-      c->applied.bitrate_kbps);
-  c->funcs->warn (c->user_data, GST_MLO_WARN_DEAF, text);
+  for (guint i = 0; i < c->actuator->n_encoders; i++) {
+    GstMloDriven *d = &c->actuator->encoders[i];
+    g_autofree char *text = NULL, *advice = NULL;
+    double encoded_kbps = 0.0;
+
+    if (!gst_mlo_driven_watch (d, now_us, &encoded_kbps))
+      continue;
+    update_traits (c);
+    if (!d->deaf)
+      continue;
+    advice = gst_mlo_driven_advice (d);
+    text = g_strdup_printf ("%s does not follow its bitrate: %.0f kbit/s come out where %.0f were asked for; "
+        "the rate is held by picture size and frame rate instead. To let it follow: %s", GST_OBJECT_NAME (d->element),
+        encoded_kbps, d->told_kbps, advice);
+    c->funcs->warn (c->user_data, GST_MLO_WARN_DEAF, text);
+  }
 }
 
 /* What the application or the server tells of the path: all there is where nothing is measured here (SRT, RTMP, a
@@ -452,7 +472,7 @@ watch_load (GstMloControl * c, gint64 now_us)
 {
   MloEncoderLoad load = {.busy_ms = -1.0 };
 
-  if (c->path.element && c->settings.mode == GST_MLO_MODE_CONTROL)
+  if (c->actuator->n_encoders > 0 && c->settings.mode == GST_MLO_MODE_CONTROL)
     gst_mlo_telemetry_get_load (c->telemetry, now_us, c->settings.limits.adapt & MLO_ADAPT_FRAMERATE ? c->applied.fps
         : 0.0, &load);
   mlo_controller_on_encoder (c->controller, &load);
@@ -502,6 +522,7 @@ catch_up (GstMloControl * c, gint64 now_us)
   check_clock (c);
   if (g_atomic_int_compare_and_exchange (&c->reset, 1, 0)) {
     gst_mlo_telemetry_forget (c->telemetry);
+    gst_mlo_actuator_forget (c->actuator);
     mlo_controller_reset (c->controller);
     c->learn.gap = TRUE;
     c->told_floor_ms = -1.0;
@@ -571,7 +592,7 @@ on_tick (gpointer data)
   take_told (c, now_us, &local);
   ask_transports (c, now_us);
   watch_load (c, now_us);
-  check_encoder (c, now_us);
+  check_encoders (c, now_us);
   c->altered = FALSE;
   act (c, mlo_controller_tick (c->controller, now_us, &local));
   learn (c);
@@ -614,8 +635,7 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
 
   gst_mlo_path_find (&c->path, src, top, c->settings.encoder);
   gst_mlo_actuator_set_path (actuator, &c->path);
-  if (c->path.element)
-    set_kbps = gst_mlo_encoder_get_kbps (&c->path.encoder, c->path.element);
+  set_kbps = gst_mlo_actuator_set_kbps (actuator);
   if (c->settings.limits.start_bitrate_kbps <= 0.0 && learner)
     c->settings.limits.start_bitrate_kbps = mlo_learner_good_kbps (learner);
   if (c->settings.limits.start_bitrate_kbps <= 0.0)

@@ -31,9 +31,13 @@ typedef struct
   gboolean valid;
   MloDecision decision;         /* its reason is a static string */
   MloSample sample;
-  gboolean deaf;
-  char encoder[64];             /* factory of the encoder, "" without */
-  double encoder_kbps;          /* last value given to its property */
+  guint n_encoders;
+  struct
+  {
+    char name[64], factory[64];
+    double kbps;                /* last value given to its property */
+    gboolean deaf;
+  } encoders[GST_MLO_ENCODERS_MOST];    /* the first leads */
   guint64 applied;              /* decisions that changed something */
   guint64 reports;              /* receiver reports taken in */
   gboolean trained;             /* there is a learner, and @training is what it told last */
@@ -76,6 +80,8 @@ typedef struct
       const MloSample * sample, const GstMloSettings * settings, const GstMloFormat * format);
   /* The learner told what it has done; @before: what it told the last time. */
   void (*learned) (gpointer user_data, const MloLearnerReport * before, const MloLearnerReport * now);
+  /* Other encoders than before: what was warned of on account of those may be warned of again. */
+  void (*encoders_changed) (gpointer user_data);
   /* @text: for the user, complete. */
   void (*warn) (gpointer user_data, GstMloWarning cause, const char *text);
 } GstMloControlFuncs;

@@ -57,6 +57,11 @@ struct _GstMlOptimizer
     GST_OBJECT_UNLOCK (self); \
   } G_STMT_END
 
+/* --- gstmloptimizer.c --- */
+
+/* Encoders in NULL or READY, which take every setting, get those that they need. Any thread without a lock. */
+void gst_ml_optimizer_prepare_encoders (GstMlOptimizer * self);
+
 /* --- gstmlopads.c: what passes through, and the scaler in its way --- */
 
 /* Makes the pads and what is between them; scale and filter stay NULL where a part is not installed. */
@@ -76,6 +81,7 @@ guint gst_mlo_surface_settings (gpointer data, GstMloSettings * settings);
 gboolean gst_mlo_surface_decide (gpointer data, MloDecision * decision, const MloDecision * before);
 void gst_mlo_surface_decided (gpointer data, const MloDecision * decision, const MloDecision * before,
     gboolean applied);
+void gst_mlo_surface_encoders_changed (gpointer data);
 void gst_mlo_surface_warn (gpointer data, GstMloWarning cause, const char *text);
 
 /* --- gstmloservices.c: what goes along with a stream: learner, group, recording, server --- */

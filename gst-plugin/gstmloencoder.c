@@ -19,23 +19,26 @@
 static const GstMloEncoderInfo encoders[] = {
   /* The default VBV of 600 ms takes 230 ms to follow and piles up 560 ms; 100 ms costs 15 % of the rate. */
   {"x264enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.vbv_property = "vbv-buf-capacity",.vbv_ms = 200,
-      .counts_frames = TRUE,.exact = TRUE,.speed = {"speed-preset", X26X_LEVELS},.dead_band = BAND,.settings =
+      .counts_frames = TRUE,.exact = TRUE,.advice = "set pass=cbr and vbv-buf-capacity=200, and leave qp, crf and "
+        "nal-hrd=cbr out of its option-string",.speed = {"speed-preset", X26X_LEVELS},.dead_band = BAND,.settings =
         {{"vbv-buf-capacity", "200"}}},
   {"x265enc", "bitrate",.unit = GST_MLO_UNIT_KBPS,.counts_frames = TRUE,.keyframe_on_bitrate = TRUE,
-      .exact = TRUE,.speed = {"speed-preset", X26X_LEVELS},.dead_band = SLOW_BAND,.min_change_ms = SLOW_MS},
+      .exact = TRUE,.advice = "set qp=-1, and leave qp, crf and lossless out of its option-string",.speed =
+        {"speed-preset", X26X_LEVELS},.dead_band = SLOW_BAND,.min_change_ms = SLOW_MS},
   /* Its default is constant quality, which has no rate. */
   {"openh264enc", "bitrate",.unit = GST_MLO_UNIT_BPS,.keyframe_on_bitrate = TRUE,.exact = TRUE,.dead_band = 0.08,
       .min_change_ms = 1000,.settings = {{"rate-control", "bitrate"}}},
   /* The default buffer is six seconds. */
-  {"vp8enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.exact = TRUE,.speed = {"cpu-used", "16 14 12 4 2 0",.live =
-              TRUE},.dead_band = BAND,.settings = {{"end-usage", "cbr"},
+  {"vp8enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.exact = TRUE,.advice = "set end-usage=cbr",.speed =
+        {"cpu-used", "16 14 12 4 2 0",.live = TRUE},.dead_band = BAND,.settings = {{"end-usage", "cbr"},
           {"buffer-size", "100"}, {"buffer-initial-size", "50"}, {"buffer-optimal-size", "50"}}},
-  {"vp9enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.exact = TRUE,.speed = {"cpu-used", "9 8 7 5 4 3 2 1 0",.live =
-              TRUE},.dead_band = BAND,.settings = {{"end-usage", "cbr"},
+  {"vp9enc", "target-bitrate",.unit = GST_MLO_UNIT_BPS,.exact = TRUE,.advice = "set end-usage=cbr",.speed =
+        {"cpu-used", "9 8 7 5 4 3 2 1 0",.live = TRUE},.dead_band = BAND,.settings = {{"end-usage", "cbr"},
           {"buffer-size", "300"}, {"buffer-initial-size", "100"}, {"buffer-optimal-size", "100"}}},
   /* Its quantizer range is 0 to 0 by default: lossless at any rate, and under cbr libaom aborts on it. */
-  {"av1enc", "target-bitrate",.unit = GST_MLO_UNIT_KBPS,.speed = {"cpu-used", "10 8 7 6 5 4 3 2 1 0",.live =
-              TRUE},.dead_band = BAND,.settings = {{"max-quantizer", "63"}, {"end-usage", "cbr"},
+  {"av1enc", "target-bitrate",.unit = GST_MLO_UNIT_KBPS,.advice = "set end-usage=cbr",.speed =
+        {"cpu-used", "10 8 7 6 5 4 3 2 1 0",.live = TRUE},.dead_band = BAND,.settings =
+      {{"max-quantizer", "63"}, {"end-usage", "cbr"},
           {"buf-sz", "300"}, {"buf-initial-sz", "100"}, {"buf-optimal-sz", "100"}}},
   {"svtav1enc", "target-bitrate",.unit = GST_MLO_UNIT_KBPS,.keyframe_on_bitrate = TRUE,.speed =
         {"preset", "13 12 11 10 9 8 7 6 5 4 3 2 1 0"},.dead_band = SLOW_BAND,
@@ -266,9 +269,10 @@ get_number (GstElement * element, GParamSpec * spec)
   return result;
 }
 
-/* Returns whether it reads back as set, within the property's own bounds. */
+/* Returns whether it reads back as set, within the property's own bounds and @step (vp8enc keeps whole kbit/s of what it is
+ * given in bit/s). */
 static gboolean
-set_number (GstElement * element, GParamSpec * spec, gint64 wanted)
+set_number (GstElement * element, GParamSpec * spec, gint64 wanted, gint64 step)
 {
   GValue value = G_VALUE_INIT, number = G_VALUE_INIT;
   gboolean same = FALSE;
@@ -284,7 +288,7 @@ set_number (GstElement * element, GParamSpec * spec, gint64 wanted)
       wanted = g_value_get_int64 (&number);
       if (get_number (element, spec) != wanted)
         g_object_set_property (G_OBJECT (element), spec->name, &value);
-      same = get_number (element, spec) == wanted;
+      same = ABS (get_number (element, spec) - wanted) < step;
     }
   }
   g_value_unset (&value);
@@ -317,6 +321,28 @@ gst_mlo_encoder_get_kbps (const GstMloEncoder * e, GstElement * element)
   return number > 0 && number < G_MAXUINT32 ? to_kbps (e, number) : 0.0;
 }
 
+double
+gst_mlo_encoder_least_kbps (const GstMloEncoder * e)
+{
+  GValue least = G_VALUE_INIT, number = G_VALUE_INIT;
+  gint64 value = 0;
+
+  if (e->field)
+    return 0.0;
+  g_value_init (&least, G_PARAM_SPEC_VALUE_TYPE (e->rate));
+  g_value_init (&number, G_TYPE_INT64);
+  /* Validation moves what is too little to the least. */
+  g_value_set_int64 (&number, 0);
+  if (g_value_transform (&number, &least)) {
+    g_param_value_validate (e->rate, &least);
+    if (g_value_transform (&least, &number))
+      value = g_value_get_int64 (&number);
+  }
+  g_value_unset (&least);
+  g_value_unset (&number);
+  return to_kbps (e, MAX (value, 0));
+}
+
 gboolean
 gst_mlo_encoder_set_kbps (const GstMloEncoder * e, GstElement * element, double kbps)
 {
@@ -334,12 +360,12 @@ gst_mlo_encoder_set_kbps (const GstMloEncoder * e, GstElement * element, double 
     g_object_set (element, e->rate->name, controls, NULL);
     return TRUE;
   }
-  return set_number (element, e->rate, number);
+  return set_number (element, e->rate, number, e->unit == GST_MLO_UNIT_KBPS ? 1 : 1000);
 }
 
 void
 gst_mlo_encoder_set_vbv (const GstMloEncoder * e, GstElement * element, double ms, double kbps)
 {
   if (e->vbv)
-    set_number (element, e->vbv, (gint64) (0.5 + (e->info->vbv_unit == GST_MLO_VBV_MS ? ms : ms * kbps / 1000.0)));
+    set_number (element, e->vbv, (gint64) (0.5 + (e->info->vbv_unit == GST_MLO_VBV_MS ? ms : ms * kbps / 1000.0)), 1);
 }

@@ -37,6 +37,7 @@ typedef struct
   gboolean exact;               /* measured: puts out what it is told, where the pictures allow it */
   double dead_band;             /* relative change not worth its cost */
   guint min_change_ms;          /* between two upward changes */
+  const char *advice;           /* what the user may change where it does not obey; NULL: what @settings has */
   GstMloSpeedInfo speed;
   /* Set before streaming, each only where the property still has its default. */
   struct
@@ -67,6 +68,9 @@ char *gst_mlo_encoder_prepare (const GstMloEncoder * encoder, GstElement * eleme
 
 /* The rate it is set to, kbit/s; 0: automatic or not known. */
 double gst_mlo_encoder_get_kbps (const GstMloEncoder * encoder, GstElement * element);
+
+/* The least that its property takes, kbit/s; 0: anything. */
+double gst_mlo_encoder_least_kbps (const GstMloEncoder * encoder);
 
 /* Sets the rate, and reads it back: FALSE when the encoder holds another value than it was given. */
 gboolean gst_mlo_encoder_set_kbps (const GstMloEncoder * encoder, GstElement * element, double kbps);

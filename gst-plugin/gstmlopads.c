@@ -178,6 +178,17 @@ sink_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
+/* Somewhere behind us, maybe: in the thread that links. An encoder that was put in takes every setting until it plays. */
+static void
+linked_anew (GstMlOptimizer * self)
+{
+  gboolean streaming = FALSE;
+
+  WITH_CONTROL (self, (gst_mlo_control_refind (self->control), streaming = TRUE));
+  if (streaming)
+    gst_ml_optimizer_prepare_encoders (self);
+}
+
 /* On the filter's src pad: feedback comes up here, new caps go down. */
 static GstPadProbeReturn
 src_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
@@ -188,20 +199,14 @@ src_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 
   if (info->type & GST_PAD_PROBE_TYPE_EVENT_UPSTREAM) {
     gst_mlo_telemetry_upstream_event (self->telemetry, event);
+    if (GST_EVENT_TYPE (event) == GST_EVENT_RECONFIGURE)
+      linked_anew (self);
   } else if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
     gst_event_parse_caps (event, &caps);
     gst_mlo_telemetry_set_output (self->telemetry, caps);
     WITH_CONTROL (self, gst_mlo_control_refind (self->control));
   }
   return GST_PAD_PROBE_OK;
-}
-
-static void
-on_linked (GstPad * pad, GstPad * peer, gpointer data)
-{
-  GstMlOptimizer *self = data;
-
-  WITH_CONTROL (self, gst_mlo_control_refind (self->control));
 }
 
 static void
@@ -230,7 +235,6 @@ gst_mlo_pads_init (GstMlOptimizer * self)
   self->srcpad = gst_ghost_pad_new_no_target_from_template ("src", gst_element_class_get_pad_template (klass, "src"));
   gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
   gst_element_add_pad (GST_ELEMENT (self), self->srcpad);
-  g_signal_connect (self->srcpad, "linked", G_CALLBACK (on_linked), self);
 
   self->memory = self->placed = gst_mlo_scaler_memory_system ();
   self->scale = gst_mlo_scaler_new (self->memory, NULL);

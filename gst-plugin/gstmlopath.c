@@ -74,58 +74,20 @@ note_element (GPtrArray ** list, GstElement * element)
 }
 
 static void
-visit (GstMloPath * path, GstElement * element)
-{
-  if (!path->element && !GST_IS_BIN (element) && gst_mlo_encoder_resolve (&path->encoder, element, NULL, -1))
-    path->element = gst_object_ref (element);
-  /* Measured: these two end with an error at a new size. */
-  if (is_factory (element, "matroskamux") || is_factory (element, "webmmux"))
-    path->fixed_size = TRUE;
-  if (is_factory (element, "rtpsession")) {
-    if (!path->session)
-      path->session = gst_object_ref (element);
-    note_element (&path->sessions, element);
-  }
-  if (gst_mlo_transports_know (element))
-    note_element (&path->sinks, element);
-}
-
-static void
 add_pad (const GValue * item, gpointer user_data)
 {
   g_ptr_array_add (user_data, g_value_dup_object (item));
 }
 
+/* @element: behind @pad, NULL where nothing is linked to it. FALSE: what is behind that one is not looked at. */
+typedef gboolean (*Visit) (GstPad * pad, GstElement * element, gpointer data);
+
+/* From @src downstream, breadth first. */
 static void
-resolve_override (GstMloPath * path, GstElement * top, const char *override)
-{
-  g_auto (GStrv) parts = g_strsplit (override, "/", 3);
-  guint n = g_strv_length (parts);
-  int unit = -1;
-  g_autoptr (GstElement) element = NULL;
-
-  if (n == 0 || !top || !GST_IS_BIN (top))
-    return;
-  if (n == 3)
-    unit = strcmp (parts[2], "kbps") == 0 ? GST_MLO_UNIT_KBPS : GST_MLO_UNIT_BPS;
-  element = gst_bin_get_by_name (GST_BIN (top), parts[0]);
-  if (!element)
-    return;
-  if (gst_mlo_encoder_resolve (&path->encoder, element, n > 1 ? parts[1] : NULL, unit)
-      || gst_mlo_encoder_resolve (&path->encoder, element, "bitrate", unit)
-      || gst_mlo_encoder_resolve (&path->encoder, element, "target-bitrate", unit))
-    path->element = g_steal_pointer (&element);
-}
-
-void
-gst_mlo_path_find (GstMloPath * path, GstPad * src, GstElement * top, const char *override)
+walk (GstPad * src, Visit visit, gpointer data)
 {
   g_autoptr (GPtrArray) pads = g_ptr_array_new_with_free_func (gst_object_unref);
-  gboolean overridden = override && *override;
 
-  memset (path, 0, sizeof *path);
-  if (overridden)
-    resolve_override (path, top, override);
   g_ptr_array_add (pads, gst_object_ref (src));
   for (guint i = 0; i < pads->len && i < MAX_PADS; i++) {
     GstPad *pad = g_ptr_array_index (pads, i);
@@ -134,18 +96,8 @@ gst_mlo_path_find (GstMloPath * path, GstPad * src, GstElement * top, const char
     g_autoptr (GPtrArray) next = NULL;
     GstIterator *links;
 
-    note_rtp_caps (path, pad);
-    if (!peer)
+    if (!visit (pad, element, data) || !peer)
       continue;
-    if (element) {
-      GstElement *before = path->element;
-
-      visit (path, element);
-      if (overridden && !before)
-        g_clear_pointer (&path->element, gst_object_unref);
-      if (is_factory (element, "rtpsession"))
-        continue;
-    }
     /* For a ghost pad the link inside is a proxy pad, whose peer is the element in the bin. */
     links = gst_pad_iterate_internal_links (peer);
     if (!links)
@@ -163,10 +115,167 @@ gst_mlo_path_find (GstMloPath * path, GstPad * src, GstElement * top, const char
   }
 }
 
+/* --- encoders --- */
+
+static void
+note_encoder (GstMloPath * path, GstElement * element)
+{
+  GstMloPathEncoder found;
+
+  if (path->n_encoders == GST_MLO_ENCODERS_MOST || GST_IS_BIN (element)
+      || !gst_mlo_encoder_resolve (&found.encoder, element, NULL, -1))
+    return;
+  for (guint i = 0; i < path->n_encoders; i++) {
+    if (path->encoders[i].element == element)
+      return;
+  }
+  found.element = gst_object_ref (element);
+  path->encoders[path->n_encoders++] = found;
+}
+
+static void
+drop_encoder (GstMloPath * path, guint i)
+{
+  gst_object_unref (path->encoders[i].element);
+  path->n_encoders--;
+  memmove (&path->encoders[i], &path->encoders[i + 1], (path->n_encoders - i) * sizeof path->encoders[0]);
+}
+
+/* What is behind one of several encoders. */
+typedef struct
+{
+  const GstMloPath *path;
+  gboolean network;
+  gboolean behind[GST_MLO_ENCODERS_MOST];       /* encoders that are */
+} Behind;
+
+static gboolean
+see_behind (GstPad * pad, GstElement * element, gpointer data)
+{
+  Behind *b = data;
+  GstElementFactory *factory = element ? gst_element_get_factory (element) : NULL;
+  const char *klass = factory ? gst_element_factory_get_metadata (factory, GST_ELEMENT_METADATA_KLASS) : NULL;
+
+  for (guint i = 0; element && i < b->path->n_encoders; i++)
+    b->behind[i] |= b->path->encoders[i].element == element;
+  b->network |= element && ((klass && strstr (klass, "Network")) || gst_mlo_transports_know (element));
+  return TRUE;
+}
+
+/* A recording has the bitrate that the user gave it, and so has what is encoded again. */
+static void
+choose_encoders (GstMloPath * path)
+{
+  gboolean network[GST_MLO_ENCODERS_MOST], again[GST_MLO_ENCODERS_MOST] = { FALSE }, any = FALSE;
+
+  if (path->n_encoders < 2)
+    return;
+  for (guint i = 0; i < path->n_encoders; i++) {
+    g_autoptr (GstPad) src = gst_element_get_static_pad (path->encoders[i].element, "src");
+    Behind b = {.path = path };
+
+    if (src)
+      walk (src, see_behind, &b);
+    network[i] = b.network;
+    any |= b.network;
+    for (guint k = 0; k < path->n_encoders; k++)
+      again[k] |= k != i && b.behind[k];
+  }
+  for (guint i = path->n_encoders; i-- > 0;) {
+    if (again[i] || (any && !network[i]))
+      drop_encoder (path, i);
+  }
+}
+
+/* --- the path --- */
+
+typedef struct
+{
+  GstMloPath *path;
+  gboolean overridden;          /* which encoder it is has been said */
+} Search;
+
+static gboolean
+visit (GstPad * pad, GstElement * element, gpointer data)
+{
+  Search *search = data;
+  GstMloPath *path = search->path;
+
+  note_rtp_caps (path, pad);
+  if (!element)
+    return TRUE;
+  if (!search->overridden)
+    note_encoder (path, element);
+  /* Measured: these two end with an error at a new size. */
+  if (is_factory (element, "matroskamux") || is_factory (element, "webmmux"))
+    path->fixed_size = TRUE;
+  if (gst_mlo_transports_know (element))
+    note_element (&path->sinks, element);
+  if (!is_factory (element, "rtpsession"))
+    return TRUE;
+  if (!path->session)
+    path->session = gst_object_ref (element);
+  note_element (&path->sessions, element);
+  return FALSE;
+}
+
+static void
+resolve_override (GstMloPath * path, GstElement * top, const char *override)
+{
+  g_auto (GStrv) parts = g_strsplit (override, "/", 3);
+  guint n = g_strv_length (parts);
+  int unit = -1;
+  g_autoptr (GstElement) element = NULL;
+
+  if (n == 0 || !top || !GST_IS_BIN (top))
+    return;
+  if (n == 3)
+    unit = strcmp (parts[2], "kbps") == 0 ? GST_MLO_UNIT_KBPS : GST_MLO_UNIT_BPS;
+  element = gst_bin_get_by_name (GST_BIN (top), parts[0]);
+  if (!element)
+    return;
+  if (gst_mlo_encoder_resolve (&path->encoders[0].encoder, element, n > 1 ? parts[1] : NULL, unit)
+      || gst_mlo_encoder_resolve (&path->encoders[0].encoder, element, "bitrate", unit)
+      || gst_mlo_encoder_resolve (&path->encoders[0].encoder, element, "target-bitrate", unit)) {
+    path->encoders[0].element = g_steal_pointer (&element);
+    path->n_encoders = 1;
+  }
+}
+
+void
+gst_mlo_path_find (GstMloPath * path, GstPad * src, GstElement * top, const char *override)
+{
+  Search search = { path, override && *override };
+
+  memset (path, 0, sizeof *path);
+  if (search.overridden)
+    resolve_override (path, top, override);
+  walk (src, visit, &search);
+  choose_encoders (path);
+}
+
+char *
+gst_mlo_path_prepare (const GstMloPath * path)
+{
+  g_autoptr (GString) wrong = g_string_new (NULL);
+
+  for (guint i = 0; i < path->n_encoders; i++) {
+    GstElement *element = path->encoders[i].element;
+    g_autofree char *text = NULL;
+
+    if (GST_STATE (element) <= GST_STATE_READY)
+      text = gst_mlo_encoder_prepare (&path->encoders[i].encoder, element);
+    if (text)
+      g_string_append_printf (wrong, "%s%s: %s", wrong->len ? " " : "", GST_OBJECT_NAME (element), text);
+  }
+  return wrong->len ? g_string_free (g_steal_pointer (&wrong), FALSE) : NULL;
+}
+
 void
 gst_mlo_path_clear (GstMloPath * path)
 {
-  g_clear_pointer (&path->element, gst_object_unref);
+  while (path->n_encoders > 0)
+    drop_encoder (path, path->n_encoders - 1);
   g_clear_pointer (&path->session, gst_object_unref);
   g_clear_pointer (&path->sessions, g_ptr_array_unref);
   g_clear_pointer (&path->sinks, g_ptr_array_unref);

@@ -9,13 +9,22 @@ G_BEGIN_DECLS
 /* The RTP header extension without which there is no per-packet feedback. */
 #define GST_MLO_TWCC_URI "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
+/* Encoders that are driven at most. */
+#define GST_MLO_ENCODERS_MOST 8
+
+typedef struct
+{
+  GstElement *element;          /* owned */
+  GstMloEncoder encoder;        /* how it is driven */
+} GstMloPathEncoder;
+
 /**
  * GstMloPath: what stands behind the element.
  */
 typedef struct
 {
-  GstElement *element;          /* the encoder, owned; NULL: none found */
-  GstMloEncoder encoder;        /* how it is driven */
+  GstMloPathEncoder encoders[GST_MLO_ENCODERS_MOST];    /* those that are driven, in the order they were met */
+  guint n_encoders;
   GstElement *session;          /* the first rtpsession our packets go through, owned; NULL: none found */
   GPtrArray *sessions;          /* (element-type GstElement) all of them, owned; NULL: none */
   GPtrArray *sinks;             /* (element-type GstElement) network sinks that can be asked, owned; NULL: none */
@@ -30,12 +39,16 @@ typedef struct
 /**
  * gst_mlo_path_find:
  * Follows the links from @src downstream, breadth first, through bins, tees, queues, muxers
- * and payloaders, up to the rtpsessions and the network sinks. The first encoder met is taken. Any thread that holds no lock; takes the pads'
- * object locks one at a time.
+ * and payloaders, up to the rtpsessions and the network sinks. All encoders met are taken; but where some lead to the
+ * network and some do not (a recording), those that do, and of two in a row the first. Any thread that holds no lock;
+ * takes the pads' object locks one at a time.
  * @override: NULL or "NAME[/PROPERTY[/bps|kbps]]": the element of that name in @top's bins is the
  * encoder, whatever it is. @top may be NULL, and then none is found by name.
  */
 void gst_mlo_path_find (GstMloPath * path, GstPad * src, GstElement * top, const char *override);
+/* Gives those encoders that are in NULL or READY the settings they need. (transfer full): what was wrong with the user's
+ * own, for a warning, or NULL. */
+char *gst_mlo_path_prepare (const GstMloPath * path);
 void gst_mlo_path_clear (GstMloPath * path);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GstMloPath, gst_mlo_path_clear)
 

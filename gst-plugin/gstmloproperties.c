@@ -282,8 +282,8 @@ gst_mlo_properties_install (GObjectClass * klass)
       ", else the installed one; read in NULL to READY, an error if it was set and cannot " "be used", NULL, ready);
   props[GST_MLO_PROP_ENCODER] =
       g_param_spec_string ("encoder", "Encoder",
-      "Name of the element to drive, where it is not the first encoder downstream: NAME[/PROPERTY[/bps|kbps]]", NULL,
-      live);
+      "Name of the one element to drive, where it is not the encoders found downstream: NAME[/PROPERTY[/bps|kbps]]",
+      NULL, live);
   /**
    * GstMlOptimizer:server:
    *
@@ -377,7 +377,9 @@ gst_mlo_properties_install (GObjectClass * klass)
    * `feedback-packets`, `feedback-packets-lost`, `feedback-packets-missed` (not taken in, for want of room),
    * `receiver-reports`, `qos-messages`, `qos-events`, `metrics-messages` (of the application or the server),
    * `metrics-rejected` (fields in them), `decisions-applied`. Further `encoder` (#gchararray, factory name),
-   * `encoder-bitrate` (#guint, bit/s, last given to its property), `encoder-deaf` and `has-models` (#gboolean).
+   * `encoder-bitrate` (#guint, bit/s, last given to its property), `encoder-deaf` and `has-models` (#gboolean). Of several
+   * encoders the first that is named is the one that leads, the bitrate is that of all, and deaf is any; `encoders`
+   * (#GstStructure) has each as `encoder-0`, `encoder-1`, ... (#GstStructure) with `name`, `factory` (#gchararray), `bitrate` and `deaf`.
    *
    * While there is a line to #GstMlOptimizer:server: `server-state` (#gchararray: connecting, open, waiting),
    * `server-connects`, `server-failures` (attempts and connections that ended), `server-received`, `server-sent`,

@@ -83,7 +83,7 @@ GST_ELEMENT_REGISTER_DEFINE (mloptimizer, "mloptimizer", GST_RANK_NONE, GST_TYPE
 
 static const GstMloControlFuncs control_funcs = {
   gst_mlo_surface_settings, gst_mlo_surface_decide, gst_mlo_surface_decided, gst_mlo_services_report,
-  gst_mlo_services_learned, gst_mlo_surface_warn
+  gst_mlo_services_learned, gst_mlo_surface_encoders_changed, gst_mlo_surface_warn
 };
 
 /* --- states --- */
@@ -125,9 +125,8 @@ load_models (GstMlOptimizer * self)
   return TRUE;
 }
 
-/* In READY the encoder still takes every setting. */
-static void
-prepare_encoder (GstMlOptimizer * self)
+void
+gst_ml_optimizer_prepare_encoders (GstMlOptimizer * self)
 {
   g_autoptr (GstElement) top = gst_mlo_path_top (GST_ELEMENT (self));
   g_auto (GstMloPath) path = { 0 };
@@ -138,9 +137,7 @@ prepare_encoder (GstMlOptimizer * self)
   if (settings.mode != GST_MLO_MODE_CONTROL || !(settings.limits.adapt & MLO_ADAPT_BITRATE))
     return;
   gst_mlo_path_find (&path, self->srcpad, top, settings.encoder);
-  if (!path.element || GST_STATE (path.element) > GST_STATE_READY)
-    return;
-  wrong = gst_mlo_encoder_prepare (&path.encoder, path.element);
+  wrong = gst_mlo_path_prepare (&path);
   if (wrong)
     gst_mlo_surface_warn (self, GST_MLO_WARN_REPAIRED, wrong);
 }
@@ -207,7 +204,7 @@ gst_ml_optimizer_change_state (GstElement * element, GstStateChange transition)
     case GST_STATE_CHANGE_NULL_TO_READY:
       if (!check_parts (self) || !gst_mlo_services_check (self) || !load_models (self))
         return GST_STATE_CHANGE_FAILURE;
-      prepare_encoder (self);
+      gst_ml_optimizer_prepare_encoders (self);
       break;
     case GST_STATE_CHANGE_READY_TO_PAUSED:
       if (!gst_mlo_services_start (self))

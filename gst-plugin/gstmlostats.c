@@ -102,12 +102,37 @@ gst_mlo_decision_alter (MloDecision * d, const MloDecision * before, const GstSt
   d->reason = veto ? "the application vetoed the change" : "the application altered the decision";
 }
 
+/* The field `encoders`: a structure of structures, which bindings of other languages can read as they are. */
+static void
+add_encoders (GstStructure * s, const GstMloSnapshot * now)
+{
+  g_autoptr (GstStructure) all = gst_structure_new_empty ("encoders");
+
+  for (guint i = 0; i < now->n_encoders; i++) {
+    g_autofree char *field = g_strdup_printf ("encoder-%u", i);
+    g_autoptr (GstStructure) one = gst_structure_new ("encoder", "name", G_TYPE_STRING, now->encoders[i].name,
+        "factory", G_TYPE_STRING, now->encoders[i].factory, "bitrate", G_TYPE_UINT,
+        gst_mlo_bits (now->encoders[i].kbps), "deaf", G_TYPE_BOOLEAN, now->encoders[i].deaf, NULL);
+
+    gst_structure_set (all, field, GST_TYPE_STRUCTURE, one, NULL);
+  }
+  gst_structure_set (s, "encoders", GST_TYPE_STRUCTURE, all, NULL);
+}
+
 GstStructure *
 gst_mlo_stats_structure (const GstMloStats * stats)
 {
   const GstMloSnapshot *now = &stats->snapshot;
   const GstMloCounts *n = &stats->counts;
-  GstStructure *s = gst_structure_new (GST_MLO_STATS_NAME,
+  double encoders_kbps = 0.0;
+  gboolean deaf = FALSE;
+  GstStructure *s;
+
+  for (guint i = 0; i < now->n_encoders; i++) {
+    encoders_kbps += now->encoders[i].kbps;
+    deaf |= now->encoders[i].deaf;
+  }
+  s = gst_structure_new (GST_MLO_STATS_NAME,
       "frames-in", G_TYPE_UINT64, n->frames_in,
       "frames-out", G_TYPE_UINT64, n->frames_out,
       "frames-dropped-rate", G_TYPE_UINT64, n->dropped_rate,
@@ -126,11 +151,11 @@ gst_mlo_stats_structure (const GstMloStats * stats)
       "metrics-messages", G_TYPE_UINT64, n->metrics,
       "metrics-rejected", G_TYPE_UINT64, n->metrics_rejected,
       "decisions-applied", G_TYPE_UINT64, now->applied,
-      "encoder", G_TYPE_STRING, now->encoder,
-      "encoder-bitrate", G_TYPE_UINT, gst_mlo_bits (now->encoder_kbps),
-      "encoder-deaf", G_TYPE_BOOLEAN, now->deaf,
-      "has-models", G_TYPE_BOOLEAN, stats->has_models, NULL);
+      "encoder", G_TYPE_STRING, now->n_encoders > 0 ? now->encoders[0].factory : "",
+      "encoder-bitrate", G_TYPE_UINT, gst_mlo_bits (encoders_kbps),
+      "encoder-deaf", G_TYPE_BOOLEAN, deaf, "has-models", G_TYPE_BOOLEAN, stats->has_models, NULL);
 
+  add_encoders (s, now);
   if (stats->on_line)
     gst_mlo_server_add_stats (s, &stats->line);
   if (stats->share.members > 0)

@@ -122,6 +122,17 @@ gst_mlo_surface_warn (gpointer data, GstMloWarning cause, const char *text)
     GST_ELEMENT_WARNING (self, STREAM, FAILED, ("%s", text), (NULL));
 }
 
+void
+gst_mlo_surface_encoders_changed (gpointer data)
+{
+  GstMlOptimizer *self = data;
+
+  GST_OBJECT_LOCK (self);
+  self->warned &= ~(1u << GST_MLO_WARN_NO_ENCODER | 1u << GST_MLO_WARN_DEAF | 1u << GST_MLO_WARN_REFUSED_BITRATE
+      | 1u << GST_MLO_WARN_REFUSED_PRESET | 1u << GST_MLO_WARN_REFUSED_SIZE);
+  GST_OBJECT_UNLOCK (self);
+}
+
 static void
 set_property (GObject * object, guint id, const GValue * value, GParamSpec * pspec)
 {

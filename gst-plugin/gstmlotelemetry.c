@@ -9,7 +9,6 @@
 #include "mlo-alert.h"
 
 #define RING 4096               /* records: more than a second at 40 Mbit/s */
-#define TIMED 64                /* frames in the encoder whose way in is remembered */
 #define HISTORY 64              /* collections, for rates over a second */
 #define RATE_SPAN_US G_USEC_PER_SEC
 #define STALE_US (2 * G_USEC_PER_SEC)
@@ -51,14 +50,7 @@ struct _GstMloTelemetry
   GstMloCounts counts;
   GstMloFormat format;
   LumaState luma;
-  struct
-  {
-    GstClockTime pts;
-    gint64 in_us;
-  } timed[TIMED];
-  guint next_timed;
-  gint64 last_in_us;            /* newest frame's way into the encoder; 0: one came out since */
-  guint64 pts_offset;           /* modulo 2^64: some encoders move the timestamps (x264enc by 1000 hours) */
+  guint64 others_bytes;         /* put out by encoders that do not lead, since the one that does */
   MloSample told;               /* by the application or the server */
   gint64 told_us[MLO_N_FIELDS];
   gint64 clock_offset_us;       /* system clock of GStreamer less the monotonic time */
@@ -132,8 +124,7 @@ gst_mlo_telemetry_start (GstMloTelemetry * t, GSource * wake)
   gst_mlo_peers_init (&t->peers);
   memset (&t->counts, 0, sizeof t->counts);
   memset (&t->format, 0, sizeof t->format);
-  memset (t->timed, 0, sizeof t->timed);
-  t->last_in_us = 0;
+  t->others_bytes = 0;
   memset (&t->told, 0, sizeof t->told);
   t->luma = LUMA_IDLE;
   t->clock_offset_us = offset_us;
@@ -288,7 +279,6 @@ gst_mlo_telemetry_flush (GstMloTelemetry * t)
   mlo_window_flush (&t->window);
   if (t->luma == LUMA_WANT_SECOND)
     t->luma = LUMA_WANT_FIRST;
-  memset (t->timed, 0, sizeof t->timed);
   g_mutex_unlock (&t->lock);
 }
 
@@ -460,94 +450,46 @@ gst_mlo_telemetry_upstream_event (GstMloTelemetry * t, GstEvent * event)
 
 /* --- encoder --- */
 
-GstPadProbeReturn
-gst_mlo_telemetry_encoder_sink_probe (GstPad * pad, GstPadProbeInfo * info, gpointer telemetry)
+void
+gst_mlo_telemetry_frame_taken (GstMloTelemetry * t)
 {
-  GstMloTelemetry *t = telemetry;
-  GstClockTime pts = GST_BUFFER_PTS (GST_PAD_PROBE_INFO_BUFFER (info));
-  gint64 now_us = g_get_monotonic_time ();
-
   g_mutex_lock (&t->lock);
   t->counts.encoder_frames++;
-  t->last_in_us = now_us;
-  if (GST_CLOCK_TIME_IS_VALID (pts)) {
-    t->timed[t->next_timed].pts = pts;
-    t->timed[t->next_timed].in_us = now_us;
-    t->next_timed = (t->next_timed + 1) % TIMED;
-  }
   g_mutex_unlock (&t->lock);
-  return GST_PAD_PROBE_OK;
 }
 
-/* The frame that went in with @pts, or NULL. With the lock held. */
-static gint64 *
-find_timed (GstMloTelemetry * t, GstClockTime pts)
+void
+gst_mlo_telemetry_encoded (GstMloTelemetry * t, const GstMloEncoded * e)
 {
-  guint oldest = TIMED;
-
-  for (guint i = 0; i < TIMED; i++) {
-    if (t->timed[i].in_us == 0)
-      continue;
-    if (t->timed[i].pts + t->pts_offset == pts)
-      return &t->timed[i].in_us;
-    if (oldest == TIMED || t->timed[i].in_us < t->timed[oldest].in_us)
-      oldest = i;
-  }
-  if (oldest == TIMED)
-    return NULL;
-  /* The first of a stream, or the offset is another one now: the oldest in is the first out. */
-  t->pts_offset = pts - t->timed[oldest].pts;
-  return &t->timed[oldest].in_us;
-}
-
-static void
-encoded (GstMloTelemetry * t, GstBuffer * buffer, gint64 now_us)
-{
-  gsize bytes = gst_buffer_get_size (buffer);
-  GstClockTime pts = GST_BUFFER_PTS (buffer);
-  gboolean keyframe = !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
-  gint64 *in_us;
-  MloPacket packet = {.send_us = now_us,.size = (guint32) MIN (bytes, G_MAXUINT32) };
+  MloPacket packet = {.send_us = e->now_us };
 
   g_mutex_lock (&t->lock);
+  t->counts.encoded_bytes += e->bytes;
+  if (t->running)
+    mlo_window_sent (&t->window, e->now_us, (guint32) MIN (e->bytes, G_MAXUINT32));
+  if (!e->leads) {
+    t->others_bytes += e->bytes;
+    g_mutex_unlock (&t->lock);
+    return;
+  }
   t->counts.encoded_frames++;
-  t->counts.encoded_bytes += bytes;
-  t->counts.keyframes += keyframe ? 1 : 0;
+  t->counts.keyframes += e->keyframe ? 1 : 0;
   if (t->counts.first_encoded_us == 0)
-    t->counts.first_encoded_us = now_us;
-  /* Encoders that hold frames give out an old one as soon as they are done with the newest. */
-  if (t->last_in_us != 0) {
-    t->counts.busy_us += (guint64) MAX (now_us - t->last_in_us, 0);
+    t->counts.first_encoded_us = e->now_us;
+  if (e->busy_us >= 0) {
+    t->counts.busy_us += (guint64) e->busy_us;
     t->counts.busy_timed++;
-    t->last_in_us = 0;
   }
-  in_us = GST_CLOCK_TIME_IS_VALID (pts) ? find_timed (t, pts) : NULL;
-  if (in_us) {
-    t->counts.encode_us += (guint64) MAX (now_us - *in_us, 0);
+  if (e->encode_us >= 0) {
+    t->counts.encode_us += (guint64) e->encode_us;
     t->counts.encode_timed++;
-    *in_us = 0;
   }
-  if (t->running) {
-    mlo_window_sent (&t->window, now_us, packet.size);
-    push (t, keyframe ? GST_MLO_RECORD_KEYFRAME : GST_MLO_RECORD_FRAME, now_us, &packet);
-  }
+  /* A picture is one frame, however many encoders it goes through. */
+  packet.size = (guint32) MIN (e->bytes + t->others_bytes, G_MAXUINT32);
+  t->others_bytes = 0;
+  if (t->running)
+    push (t, e->keyframe ? GST_MLO_RECORD_KEYFRAME : GST_MLO_RECORD_FRAME, e->now_us, &packet);
   g_mutex_unlock (&t->lock);
-}
-
-GstPadProbeReturn
-gst_mlo_telemetry_encoder_src_probe (GstPad * pad, GstPadProbeInfo * info, gpointer telemetry)
-{
-  gint64 now_us = g_get_monotonic_time ();
-
-  if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
-    encoded (telemetry, GST_PAD_PROBE_INFO_BUFFER (info), now_us);
-  } else if (info->type & GST_PAD_PROBE_TYPE_BUFFER_LIST) {
-    GstBufferList *list = GST_PAD_PROBE_INFO_BUFFER_LIST (info);
-
-    for (guint i = 0; i < gst_buffer_list_length (list); i++)
-      encoded (telemetry, gst_buffer_list_get (list, i), now_us);
-  }
-  return GST_PAD_PROBE_OK;
 }
 
 /* --- messages --- */

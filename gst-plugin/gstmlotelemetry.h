@@ -52,7 +52,8 @@ typedef struct
   guint64 frames_out;           /* to the encoder */
   guint64 dropped_rate;         /* left out for the frame rate */
   guint64 dropped_window;       /* left out because the path was full */
-  guint64 encoded_frames, encoded_bytes, keyframes;
+  guint64 encoded_frames, keyframes;    /* of the encoder that leads, where there are several */
+  guint64 encoded_bytes;        /* of all */
   guint64 encode_us, encode_timed;      /* sum of the times in the encoder, and of how many frames */
   guint64 encoder_frames;       /* frames that it took */
   guint64 busy_us, busy_timed;  /* sum of the times from a frame's way in to the next way out of any */
@@ -93,10 +94,22 @@ void gst_mlo_telemetry_set_output (GstMloTelemetry * t, GstCaps * caps);
 gboolean gst_mlo_telemetry_frame (GstMloTelemetry * t, GstBuffer * buffer, gboolean in_time);
 void gst_mlo_telemetry_flush (GstMloTelemetry * t);
 
-/* A pad's probes: feedback and QoS events that come up, and what the encoder takes in and puts out. */
+/* A pad's probe: feedback and QoS events that come up. */
 gboolean gst_mlo_telemetry_upstream_event (GstMloTelemetry * t, GstEvent * event);
-GstPadProbeReturn gst_mlo_telemetry_encoder_sink_probe (GstPad * pad, GstPadProbeInfo * info, gpointer telemetry);
-GstPadProbeReturn gst_mlo_telemetry_encoder_src_probe (GstPad * pad, GstPadProbeInfo * info, gpointer telemetry);
+
+/* A frame that an encoder put out. */
+typedef struct
+{
+  gint64 now_us;
+  gsize bytes;
+  gboolean keyframe;
+  gboolean leads;               /* else only its bytes count: they belong to the next frame of the one that does */
+  gint64 busy_us, encode_us;    /* since the newest frame went in, and since this one did; < 0: not known */
+} GstMloEncoded;
+
+/* The encoder that leads took a frame; some encoder put one out. */
+void gst_mlo_telemetry_frame_taken (GstMloTelemetry * t);
+void gst_mlo_telemetry_encoded (GstMloTelemetry * t, const GstMloEncoded * encoded);
 
 /* The bus's sync-message signal; user data is the telemetry. */
 void gst_mlo_telemetry_message (GstBus * bus, GstMessage * message, gpointer telemetry);

@@ -145,6 +145,19 @@ test_encoder (gconstpointer data)
   gst_object_unref (element);
 }
 
+/* vp8enc keeps whole kbit/s: what is lost of a rate is not a refusal. */
+static void
+test_rounds (void)
+{
+  g_autoptr (GstElement) element = gst_object_ref_sink (gst_element_factory_make ("vp8enc", NULL));
+  GstMloEncoder e;
+
+  g_assert_true (gst_mlo_encoder_resolve (&e, element, NULL, -1));
+  g_assert_true (gst_mlo_encoder_set_kbps (&e, element, 69.767));
+  g_assert_cmpfloat (gst_mlo_encoder_get_kbps (&e, element), >=, 69.0);
+  g_assert_cmpfloat (gst_mlo_encoder_least_kbps (&e), ==, 0.0);
+}
+
 /* Two settings make x264enc deaf; both are repaired, the user's other options stay. */
 static void
 test_repair (void)
@@ -347,6 +360,7 @@ main (int argc, char **argv)
   g_test_add_func ("/encoder/resolve", test_resolve);
   g_test_add_func ("/encoder/table", test_table);
   g_test_add_func ("/encoder/repair", test_repair);
+  g_test_add_func ("/encoder/rounds", test_rounds);
   g_test_add_func ("/encoder/user-settings", test_user_settings);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *path = g_strdup_printf ("/encoder/%.*s", (int) strcspn (cases[i].launch, " "), cases[i].launch);

@@ -5,6 +5,7 @@
 #include <gst/check/gsttestclock.h>
 
 #include "gstmloactuator.h"
+#include "gstmlotap.h"
 #include "gstmlotelemetry.h"
 #include "mlo-random.h"
 
@@ -235,20 +236,15 @@ test_formats (void)
 }
 
 static void
-pass_encoder (GstMloTelemetry * t, GstClockTime in, GstClockTime out, gsize bytes)
+pass_encoder (GstMloTap * tap, GstClockTime in, GstClockTime out, gsize bytes)
 {
-  g_autoptr (GstBuffer) raw = gst_buffer_new ();
   g_autoptr (GstBuffer) coded = gst_buffer_new_allocate (NULL, bytes, NULL);
-  GstPadProbeInfo info = {.type = GST_PAD_PROBE_TYPE_BUFFER };
 
-  GST_BUFFER_PTS (raw) = in;
   GST_BUFFER_PTS (coded) = out;
   GST_BUFFER_FLAG_SET (coded, GST_BUFFER_FLAG_DELTA_UNIT);
-  info.data = raw;
-  gst_mlo_telemetry_encoder_sink_probe (NULL, &info, t);
+  gst_mlo_tap_frame_in (tap, in, g_get_monotonic_time ());
   g_usleep (2000);
-  info.data = coded;
-  gst_mlo_telemetry_encoder_src_probe (NULL, &info, t);
+  gst_mlo_tap_frame_out (tap, coded, g_get_monotonic_time ());
 }
 
 /* Encode time, also where the encoder moves the timestamps; the window closes and opens. */
@@ -258,13 +254,16 @@ test_encoder_window (void)
   g_autoptr (GstMloTelemetry) t = gst_mlo_telemetry_new ();
   g_autoptr (GstBuffer) b = gst_buffer_new ();
   GstMloCounts n;
+  GstMloTap *tap = gst_mlo_tap_new (NULL, t);
+  GstMloTapCounts passed;
   GstMloRecord records[16];
   const GstClockTime moved = 3600 * 1000 * GST_SECOND;
 
   gst_mlo_telemetry_start (t, NULL);
+  gst_mlo_tap_set_leads (tap, TRUE);
   for (guint i = 0; i < 3; i++)
-    pass_encoder (t, i * GST_MSECOND, i * GST_MSECOND + moved, 10000);
-  pass_encoder (t, 77 * GST_MSECOND, 77 * GST_MSECOND, 10000);
+    pass_encoder (tap, i * GST_MSECOND, i * GST_MSECOND + moved, 10000);
+  pass_encoder (tap, 77 * GST_MSECOND, 77 * GST_MSECOND, 10000);
   gst_mlo_telemetry_get_counts (t, &n);
   g_assert_cmpuint (n.encode_timed, ==, 4);
   g_assert_cmpuint (n.encode_us, >=, 4 * 2000);
@@ -287,6 +286,21 @@ test_encoder_window (void)
   gst_mlo_telemetry_get_counts (t, &n);
   g_assert_cmpuint (n.dropped_window, ==, 1);
   g_assert_cmpuint (n.frames_in, ==, 4);
+  while (gst_mlo_telemetry_take (t, records, 16) > 0);
+  /* Of an encoder that does not lead the bytes count, with the next picture of the one that does. */
+  gst_mlo_tap_set_leads (tap, FALSE);
+  pass_encoder (tap, 90 * GST_MSECOND, 90 * GST_MSECOND, 700);
+  gst_mlo_tap_set_leads (tap, TRUE);
+  gst_mlo_telemetry_get_counts (t, &n);
+  g_assert_cmpuint (n.encode_timed, ==, 4);
+  g_assert_cmpuint (gst_mlo_telemetry_take (t, records, 16), ==, 0);
+  pass_encoder (tap, 91 * GST_MSECOND, 91 * GST_MSECOND, 1000);
+  g_assert_cmpuint (gst_mlo_telemetry_take (t, records, 16), ==, 1);
+  g_assert_cmpuint (records[0].packet.size, ==, 1700);
+  gst_mlo_tap_get_counts (tap, &passed);
+  g_assert_cmpuint (passed.frames_in, ==, 6);
+  g_assert_cmpuint (passed.bytes, ==, 41700);
+  gst_mlo_tap_free (tap);
 }
 
 /* Fields of an application's message, right and wrong. */

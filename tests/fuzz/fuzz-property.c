@@ -60,11 +60,12 @@ encoder (const char *text)
   g_auto (GstMloPath) path = { 0 };
 
   gst_mlo_path_find (&path, src, pipeline, text);
-  if (path.element) {
-    double kbps = gst_mlo_encoder_get_kbps (&path.encoder, path.element);
+  for (guint i = 0; i < path.n_encoders; i++) {
+    const GstMloPathEncoder *e = &path.encoders[i];
+    double kbps = gst_mlo_encoder_get_kbps (&e->encoder, e->element);
 
-    gst_mlo_encoder_set_kbps (&path.encoder, path.element, 1234.5);
-    gst_mlo_encoder_set_kbps (&path.encoder, path.element, kbps);
+    gst_mlo_encoder_set_kbps (&e->encoder, e->element, 1234.5);
+    gst_mlo_encoder_set_kbps (&e->encoder, e->element, kbps);
   }
 }
 
