@@ -108,7 +108,12 @@ test_places (void)
     g_object_get (r->element, "bitrate", &bitrate, NULL);
     g_assert_cmpuint (bitrate, ==, 600000);
     if (i < 2)
-      assert_rates (r, &(Rates) { {"e"}, {600} });
+      assert_rates (r, &(Rates) { {
+          "e"}
+          , {
+          600}
+          }
+    );
     run_assert_clean (r, NULL);
     run_free (r);
   }
@@ -147,7 +152,12 @@ test_shares (void)
     /* Without feedback a bitrate does not rise by itself. */
     if (i > 0 && rows[i].max_kbps > rows[i - 1].max_kbps)
       g_object_set (r->element, "min-bitrate", rows[i].max_kbps * 1000, NULL);
-    assert_rates (r, &(Rates) { {"high", "mid", "low"}, {rows[i].high, rows[i].mid, rows[i].low} });
+    assert_rates (r, &(Rates) { {
+        "high", "mid", "low"}
+        , {
+        rows[i].high, rows[i].mid, rows[i].low}
+        }
+    );
     sum = kbps_of (r, "high") + kbps_of (r, "mid") + kbps_of (r, "low");
     g_assert_cmpint (ABS ((int) sum - (int) rows[i].max_kbps), <=, 2);
     lead = lead_of (r, &n);
@@ -159,7 +169,9 @@ test_shares (void)
   g_assert_cmpuint (run_stat (r, "frames-encoded"), <=, run_stat (r, "frames-in"));
   run_assert_clean (r, NULL);
   gst_element_set_state (r->pipeline, GST_STATE_READY);
-  g_assert_true (has_rates (r, &(Rates) { {"high", "mid", "low"}, {3000, 1000, 300} }));
+  g_assert_true (has_rates (r, &(Rates) { {
+          "high", "mid", "low"}, {
+          3000, 1000, 300}}));
   run_free (r);
 }
 
@@ -173,9 +185,13 @@ test_left_alone (void)
   guint n;
 
   run_play (r);
-  assert_rates (r, &(Rates) { {"sent", "kept"}, {600, 5000} });
+  assert_rates (r, &(Rates) { {
+      "sent", "kept"}, {
+      600, 5000}});
   g_object_set (r->element, "encoder", "kept", NULL);
-  assert_rates (r, &(Rates) { {"kept", "sent"}, {600, 600} });
+  assert_rates (r, &(Rates) { {
+      "kept", "sent"}, {
+      600, 600}});
   g_free (lead_of (r, &n));
   g_assert_cmpuint (n, ==, 1);
   run_assert_clean (r, NULL);
@@ -185,7 +201,9 @@ test_left_alone (void)
   r = run_new (SOURCE "mloptimizer name=o max-bitrate=600000 ! " X264 "name=first bitrate=1000 ! avdec_h264 ! " X264
       "name=again bitrate=2000 ! fakesink async=false");
   run_play (r);
-  assert_rates (r, &(Rates) { {"first", "again"}, {600, 2000} });
+  assert_rates (r, &(Rates) { {
+      "first", "again"}, {
+      600, 2000}});
   run_free (r);
 }
 
@@ -238,7 +256,9 @@ test_exchanged (void)
   guint deaf = 0;
 
   run_play (r);
-  assert_rates (r, &(Rates) { {"e"}, {600} });
+  assert_rates (r, &(Rates) { {
+      "e"}, {
+      600}});
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
     Swap x = { r, rows[i].launch };
     g_autofree char *factory = NULL;
@@ -252,13 +272,19 @@ test_exchanged (void)
       g_autoptr (GstElement) e = gst_bin_get_by_name (GST_BIN (r->pipeline), "e");
 
       faulty_encoder_set (e, FAULTY_IGNORE);
-      for (guint k = 0; k < 100 && run_count (r, GST_MESSAGE_WARNING, TRUE, "e does not follow its bitrate") == deaf; k++)
+      for (guint k = 0; k < 100 && run_count (r, GST_MESSAGE_WARNING, TRUE, "e does not follow its bitrate") == deaf;
+          k++)
         run_until (r, 0.1, NULL, NULL);
       deaf++;
       g_assert_cmpuint (run_count (r, GST_MESSAGE_WARNING, TRUE, "e does not follow its bitrate"), ==, deaf);
       continue;
     }
-    assert_rates (r, &(Rates) { {"e"}, {600} });
+    assert_rates (r, &(Rates) { {
+        "e"}
+        , {
+        600}
+        }
+    );
     frames = run_stat (r, "frames-encoded");
     g_assert_true (run_until (r, 10.0, has_encoded, GUINT_TO_POINTER (frames + 20)));
     factory = lead_of (r, &n);
