@@ -176,6 +176,14 @@ ask_transports (GstMloControl * c, gint64 now_us)
   mlo_controller_on_transport (c->controller, any ? &view : NULL);
 }
 
+/* Only where something learns from it. */
+static void
+set_explore (GstMloControl * c)
+{
+  mlo_controller_set_explore (c->controller,
+      c->learn.learner && c->settings.mode == GST_MLO_MODE_CONTROL ? c->settings.explore : 0.0);
+}
+
 static void
 refresh (GstMloControl * c)
 {
@@ -191,6 +199,7 @@ refresh (GstMloControl * c)
     c->settings = settings;
     c->settings_serial = serial;
     mlo_controller_set_limits (c->controller, &settings.limits);
+    set_explore (c);
     if (encoder)
       g_atomic_int_set (&c->refind, 1);
   }
@@ -646,7 +655,9 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
   config.optimizer = optimizer;
   config.rule_ladder = optimizer == NULL;
   gst_mlo_actuator_traits (actuator, &c->path, &c->format, &config.traits);
+  config.seed = (guint64) g_get_monotonic_time ();
   c->controller = mlo_controller_new (&config);
+  set_explore (c);
   c->applied = *mlo_controller_decision (c->controller);
   if (set_kbps > 0.0)
     c->applied.bitrate_kbps = set_kbps;

@@ -23,6 +23,7 @@ typedef struct
   MloLimits limits;
   GstMloMode mode;
   char encoder[128];            /* the property `encoder`, "" where not set */
+  double explore;               /* share, as in mlo_controller_set_explore(); where a learner is */
 } GstMloSettings;
 
 /* The last decision with the observation behind it, for the property `stats`. */

@@ -13,8 +13,10 @@ gst_mlo_learn_tick (GstMloLearn * learn, MloController * c, gboolean altered)
     return;
   mlo_online_tick_init (&tick, mlo_controller_decision (c), mlo_controller_sample (c),
       mlo_controller_capacity_kind (c));
-  if (altered)
+  if (altered) {
     tick.action = MLO_ACTION_NONE;
+    tick.chance = tick.explored = FALSE;
+  }
   tick.gap = learn->gap;
   learn->gap = FALSE;
   mlo_learner_feed (learn->learner, &tick);

@@ -19,6 +19,7 @@ typedef struct
   Identity identity[2];
   MloBitratePredictor *predictor;
   MloQualityOptimizer *optimizer;
+  char *folder;
   guint users;
 } Shared;
 
@@ -61,6 +62,7 @@ shared_free (gpointer data)
 
   mlo_bitrate_predictor_free (s->predictor);
   mlo_quality_optimizer_free (s->optimizer);
+  g_free (s->folder);
   g_free (s);
 }
 
@@ -82,6 +84,7 @@ load (const char *predictor, const char *optimizer, GError ** error)
     shared_free (s);
     return NULL;
   }
+  s->folder = g_path_get_dirname (predictor);
   if (known)
     memcpy (s->identity, identity, sizeof s->identity);
   if (!in_use)
@@ -108,7 +111,7 @@ gst_mlo_models_load (GstMloModels * models, const char *folder, GError ** error)
   if (s) {
     s->users++;
     *models = (GstMloModels) {
-    s->predictor, s->optimizer, s};
+    s->predictor, s->optimizer, s->folder, s};
   }
   g_mutex_unlock (&lock);
   return s != NULL;

@@ -18,6 +18,7 @@ typedef struct
 {
   const MloBitratePredictor *predictor;
   const MloQualityOptimizer *optimizer;
+  const char *folder;           /* they are from */
   gpointer shared;
 } GstMloModels;
 

@@ -5,6 +5,7 @@
 
 #include "gstmlomodels.h"
 #include "gstmlostats.h"
+#include "mlo-explorer.h"
 #include "mlo-policy.h"
 
 #define DEFAULT_MIN_BITRATE 300000
@@ -19,6 +20,7 @@
 #define DEFAULT_INTERVAL 100
 #define DEFAULT_TRAIN FALSE
 #define DEFAULT_TRAIN_CPU 3.0
+#define DEFAULT_TRAIN_EXPLORE (100.0 * MLO_EXPLORER_SHARE)
 #define DEFAULT_GROUP_WEIGHT 1
 
 static GParamSpec *props[GST_MLO_N_PROPS];
@@ -54,6 +56,7 @@ gst_mlo_properties_init (GstMloProperties * p)
   p->interval = DEFAULT_INTERVAL;
   p->train = DEFAULT_TRAIN;
   p->train_cpu = DEFAULT_TRAIN_CPU;
+  p->train_explore = DEFAULT_TRAIN_EXPLORE;
   p->group_weight = DEFAULT_GROUP_WEIGHT;
 }
 
@@ -139,6 +142,9 @@ gst_mlo_properties_set (GstMloProperties * p, guint id, const GValue * value)
     case GST_MLO_PROP_TRAIN_CPU:
       p->train_cpu = g_value_get_double (value);
       break;
+    case GST_MLO_PROP_TRAIN_EXPLORE:
+      p->train_explore = g_value_get_double (value);
+      break;
     case GST_MLO_PROP_TRAIN_KEY:
       g_free (p->train_key);
       p->train_key = g_value_dup_string (value);
@@ -216,6 +222,9 @@ gst_mlo_properties_get (const GstMloProperties * p, guint id, GValue * value)
       break;
     case GST_MLO_PROP_TRAIN_CPU:
       g_value_set_double (value, p->train_cpu);
+      break;
+    case GST_MLO_PROP_TRAIN_EXPLORE:
+      g_value_set_double (value, p->train_explore);
       break;
     case GST_MLO_PROP_TRAIN_KEY:
       g_value_set_string (value, p->train_key);
@@ -339,6 +348,18 @@ gst_mlo_properties_install (GObjectClass * klass)
   props[GST_MLO_PROP_TRAIN_CPU] =
       g_param_spec_double ("train-cpu", "Training CPU", "Computing time that learning may take, in percent of a core",
       0.1, 100.0, DEFAULT_TRAIN_CPU, ready);
+  /**
+   * GstMlOptimizer:train-explore:
+   *
+   * With #GstMlOptimizer:train: what another step of the bitrate would have brought can only be seen where one was
+   * taken. Of the decisions on a path that has been calm for ten seconds, without loss or a queue, this share is left to
+   * chance, at most one in five seconds; a size or a frame rate never is. `ticks-explored` in #GstMlOptimizer:stats
+   * counts them.
+   */
+  props[GST_MLO_PROP_TRAIN_EXPLORE] =
+      g_param_spec_double ("train-explore", "Training exploration",
+      "With train: percent of the decisions on a quiet path in which a small step of the bitrate is left to chance, at "
+      "most one in 5 s; 0: none", 0.0, 50.0, DEFAULT_TRAIN_EXPLORE, live);
   props[GST_MLO_PROP_TRAIN_KEY] =
       g_param_spec_string ("train-key", "Training key",
       "Name of the path to the player, as \"home\" or \"mobile\", so that what is learned of one does not spoil "

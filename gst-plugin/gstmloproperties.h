@@ -35,6 +35,7 @@ enum
   GST_MLO_PROP_TRAIN,
   GST_MLO_PROP_TRAIN_DIR,
   GST_MLO_PROP_TRAIN_CPU,
+  GST_MLO_PROP_TRAIN_EXPLORE,
   GST_MLO_PROP_TRAIN_KEY,
   GST_MLO_PROP_GROUP,
   GST_MLO_PROP_GROUP_WEIGHT,
@@ -57,7 +58,7 @@ typedef struct
   char *server, *server_token, *server_ca;
   char *record;
   gboolean train;
-  double train_cpu;
+  double train_cpu, train_explore;
   char *train_dir, *train_key;
   char *group;
   guint group_weight, group_max_bitrate;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "mlo-reserve.h"
 #include "mlo-ws-uri.h"
 
 GST_DEBUG_CATEGORY_EXTERN (gst_ml_optimizer_debug);
@@ -33,7 +34,7 @@ static gboolean
 start_learner (GstMlOptimizer * self)
 {
   MloLearnerConfig config = mlo_learner_config_default;
-  g_autofree char *folder = NULL, *key = NULL, *text = NULL;
+  g_autofree char *folder = NULL, *key = NULL, *text = NULL, *reserve = NULL;
   g_autoptr (GPtrArray) notes = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GError) error = NULL;
   gboolean train;
@@ -55,6 +56,7 @@ start_learner (GstMlOptimizer * self)
   config.optimizer = self->models.optimizer;
   config.folder = folder;
   config.key = key;
+  config.reserve = reserve = g_build_filename (self->models.folder, MLO_RESERVE_FILE, NULL);
   config.seed = (guint64) g_get_monotonic_time ();
   self->learner = mlo_learner_new (&config, notes, &error);
   if (!self->learner) {

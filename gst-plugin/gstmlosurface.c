@@ -49,6 +49,7 @@ gst_mlo_surface_own_settings (GstMlOptimizer * self, GstMloSettings * s)
   s->limits.min_height = self->user.min_height;
   s->limits.adapt = self->user.adapt;
   s->mode = self->user.mode;
+  s->explore = self->user.train_explore / 100.0;
   gst_mlo_server_narrow (s, &self->asked);
   g_strlcpy (s->encoder, self->user.encoder ? self->user.encoder : "", sizeof s->encoder);
 }

@@ -4,9 +4,6 @@
  * same simulated stream with the shipped networks and with a learner beside it, minute by minute. The learner has a
  * fixed number of slices a tick, as many as the share of a core given by --share takes at --slice-ms each, so the
  * figures do not depend on the machine. With --check a bad figure fails the run.
- *
- * Only here does chance act (MloExplorer) and is there a reserve of training's segments; the element and `run` learn as
- * with --calm --no-reserve, which is how the benchmark is run.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +12,11 @@
 #include "mlo-env.h"
 #include "mlo-explorer.h"
 #include "mlo-online.h"
+#include "mlo-reserve.h"
 #include "mlo-rollout.h"
 #include "mlo-trainer.h"
 
 #define MAX_MINUTES 60
-#define RESERVE_SEED 77
-#define RESERVE_SEGMENTS 72
-#define RESERVE_S 12.0
 /* Until the last minute is complete. */
 #define TAIL_S 3.0
 #define RETURN_SHARE 0.6
@@ -132,22 +127,6 @@ make_link (LinkKind kind, guint64 seed, Link * l)
   }
 }
 
-/* The controller asks for an action. */
-typedef struct
-{
-  MloExplorer explorer;
-  MloController *controller;
-  const MloQualityOptimizer *optimizer;
-} Chooser;
-
-static MloAction
-choose (gpointer user_data, const float state[MLO_OPTIMIZER_FEATURES], guint32 mask, const float *values)
-{
-  Chooser *c = user_data;
-
-  return mlo_explorer_choose (&c->explorer, c->optimizer, mlo_controller_sample (c->controller), state, mask);
-}
-
 static void
 run (const Link * link, guint64 seed, gboolean learn, Outcome * out)
 {
@@ -158,7 +137,6 @@ run (const Link * link, guint64 seed, gboolean learn, Outcome * out)
   g_autoptr (MloBitratePredictor) own = NULL;
   g_autoptr (MloQualityOptimizer) own_optimizer = NULL;
   guint64 serial = 0;
-  Chooser chooser = {.optimizer = optimizer };
   double owed = 0.0, sum = 0.0, all = 0.0;
   guint count = 0, total = 0;
 
@@ -170,13 +148,10 @@ run (const Link * link, guint64 seed, gboolean learn, Outcome * out)
   config.predictor = predictor;
   config.optimizer = optimizer;
   config.rule_ladder = FALSE;
-  if (learn && !calm) {
-    mlo_explorer_init (&chooser.explorer, seed);
-    config.choose = choose;
-    config.user_data = &chooser;
-  }
+  config.seed = seed;
   c = mlo_controller_new (&config);
-  chooser.controller = c;
+  if (learn && !calm)
+    mlo_controller_set_explore (c, MLO_EXPLORER_SHARE);
   if (learn)
     online = mlo_online_new (predictor, optimizer, reserve, &options, seed);
   for (guint i = 0; i < (guint) ((seconds + TAIL_S) * 10.0); i++) {
@@ -199,7 +174,6 @@ run (const Link * link, guint64 seed, gboolean learn, Outcome * out)
       gint64 from = g_get_monotonic_time ();
 
       mlo_online_tick_init (&t, &step.decision, mlo_controller_sample (c), mlo_controller_capacity_kind (c));
-      t.explored = chooser.explorer.now;
       mlo_online_feed (online, &t);
       for (owed += share * 100.0 / slice_ms; owed >= 1.0; owed -= 1.0) {
         if (mlo_online_step (online) != MLO_ONLINE_IDLE)
@@ -217,7 +191,6 @@ run (const Link * link, guint64 seed, gboolean learn, Outcome * out)
         mlo_quality_optimizer_free (own_optimizer);
         own = p;
         own_optimizer = q;
-        chooser.optimizer = q;
         if (verbose)
           g_print
               ("  %5.1f s: predictor %+d, deficit %.2f held: shipped %.2f champion %.2f challenger %.2f wins %.2f reserve %.5f %.5f\n",
@@ -239,22 +212,6 @@ show (const char *what, const Outcome * o)
   for (guint i = 0; i < o->n; i++)
     g_print (" %5.1f", o->minute[i]);
   g_print ("\n");
-}
-
-static void
-make_reserve (void)
-{
-  const MloEnvironment *env = mlo_rollout_environment ();
-
-  reserve = g_ptr_array_new_with_free_func ((GDestroyNotify) mlo_recording_free);
-  for (guint i = 0; i < RESERVE_SEGMENTS; i++) {
-    MloEpisode e = {.seed = mlo_seed_mix (RESERVE_SEED, 0, i),.kind = i % env->n_kinds,.seconds = RESERVE_S,
-      .interval_us = 100000,.behaviour = MLO_BEHAVIOUR_PREDICTOR,.predictor = predictor,.optimizer = optimizer,
-      .epsilon = 0.05,.baseline = TRUE,.horizon_s = 1.0,.size_price = 4.0,.fps_price = 4.0,.bitrate_price = 0.5
-    };
-
-    g_ptr_array_add (reserve, env->run (env->data, &e));
-  }
 }
 
 static void
@@ -346,6 +303,9 @@ main (int argc, char **argv)
     {"link", 0, 0, G_OPTION_ARG_STRING, &only, "One kind alone", "NAME"},
     {"forget", 0, 0, G_OPTION_ARG_DOUBLE, &options.forget, "As in MloOnlineOptions", "SHARE"},
     {"rate", 0, 0, G_OPTION_ARG_DOUBLE, &options.predictor_rate, "Adam's, of the predictor", "RATE"},
+    {"own", 0, 0, G_OPTION_ARG_DOUBLE, &options.own_share, "As in MloOnlineOptions", "SHARE"},
+    {"margin", 0, 0, G_OPTION_ARG_DOUBLE, &options.margin, "As in MloOnlineOptions", "POINTS"},
+    {"watch-margin", 0, 0, G_OPTION_ARG_DOUBLE, &options.watch_margin, "As in MloOnlineOptions", "POINTS"},
     {"horizon", 0, 0, G_OPTION_ARG_DOUBLE, &options.horizon_s, "Of the label", "S"},
     {"calm", 0, 0, G_OPTION_ARG_NONE, &calm, "No exploration", NULL},
     {"no-reserve", 0, 0, G_OPTION_ARG_NONE, &no_reserve, "Nothing of training's beside the stream", NULL},
@@ -365,7 +325,8 @@ main (int argc, char **argv)
   optimizer = mlo_quality_optimizer_load (TEST_SOURCE "/models/quality_optimizer.safetensors", &error);
   g_assert_no_error (error);
   if (!no_reserve)
-    make_reserve ();
+    reserve = mlo_reserve_load (TEST_SOURCE "/models/" MLO_RESERVE_FILE, &error);
+  g_assert_no_error (error);
   for (LinkKind k = 0; k < N_LINKS; k++) {
     if (!only || g_str_equal (only, link_names[k]))
       good &= contest (k, (guint) n_seeds);

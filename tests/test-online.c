@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "mlo-explorer.h"
 #include "mlo-online.h"
 
 #include <math.h>
@@ -277,7 +276,8 @@ test_optimizer (void)
   mlo_sample_set (&sample, MLO_FIELD_LATENCY, 40.0);
   mlo_sample_set (&sample, MLO_FIELD_COMPLEXITY, 0.7);
   for (guint i = 0; i < 6000; i++) {
-    MloDecision d = {.action = actions[mlo_random_below (&random, 3)],.action_mask = mask };
+    MloAction action = actions[mlo_random_below (&random, 3)];
+    MloDecision d = {.action = action,.action_mask = mask,.chance = TRUE,.explored = action != MLO_ACTION_NONE };
     double score = 50.0 + due[i % 16];
     MloOnlineTick t;
 
@@ -287,7 +287,6 @@ test_optimizer (void)
     sample.timestamp_us = (gint64) i *100000;
     mlo_sample_set (&sample, MLO_FIELD_QUALITY_SCORE, CLAMP (score, 0.0, 100.0) / 100.0);
     mlo_online_tick_init (&t, &d, &sample, MLO_CAPACITY_MEASURED);
-    t.explored = d.action != MLO_ACTION_NONE;
     mlo_online_feed (o, &t);
     mlo_online_step (o);
   }
@@ -304,42 +303,6 @@ test_optimizer (void)
   g_assert_cmpint (mlo_quality_optimizer_choose (after, state, mask, values), ==, MLO_ACTION_BITRATE_UP);
 }
 
-/* Chance acts rarely, only by steps of the gain that the mask has, and never on a path that is not quiet. */
-static void
-test_explorer (void)
-{
-  g_autoptr (MloQualityOptimizer) q = shipped_optimizer ();
-  const guint32 gains = 1u << MLO_ACTION_BITRATE_UP | 1u << MLO_ACTION_BITRATE_DOWN;
-  MloExplorer e;
-  gint64 last = -1;
-
-  mlo_explorer_init (&e, 3);
-  for (guint i = 0; i < 20000; i++) {
-    MloSample s = {.timestamp_us = (gint64) (i + 1) * 100000 };
-    guint32 mask = i % 3 == 0 ? 1u << MLO_ACTION_NONE : gains | 1u << MLO_ACTION_NONE;
-    gboolean quiet = i % 4000 < 2000;
-    float state[MLO_OPTIMIZER_FEATURES];
-    MloAction a;
-
-    mlo_sample_set (&s, MLO_FIELD_QUEUE_DELAY, quiet || i % 2 == 0 ? 5.0 : 40.0);
-    mlo_sample_set (&s, MLO_FIELD_PACKET_LOSS, quiet || i % 2 == 1 ? 0.0 : 0.02);
-    mlo_features_optimizer (&mlo_quality_optimizer_config (q)->scaling, &s, state);
-    a = mlo_explorer_choose (&e, q, &s, state, mask);
-    g_assert_true (mask >> a & 1);
-    if (e.now) {
-      g_assert_true (quiet);
-      g_assert_cmpuint (i % 4000, >=, 99);
-      g_assert_true (gains >> a & 1);
-      g_assert_true (last < 0 || s.timestamp_us - last >= 5 * G_USEC_PER_SEC);
-      last = s.timestamp_us;
-    }
-  }
-  g_test_message ("explored %" G_GUINT64_FORMAT, e.explored);
-  g_assert_cmpuint (e.asked, ==, 20000);
-  g_assert_cmpuint (e.explored, >, 20);
-  g_assert_cmpuint (e.explored, <, 200);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -349,6 +312,5 @@ main (int argc, char **argv)
   g_test_add_func ("/online/state", test_state);
   g_test_add_func ("/online/poison", test_poison);
   g_test_add_func ("/online/optimizer", test_optimizer);
-  g_test_add_func ("/online/explorer", test_explorer);
   return g_test_run ();
 }

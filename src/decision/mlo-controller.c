@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mlo-dispersion.h"
+#include "mlo-explorer.h"
 #include "mlo-feedback.h"
 #include "mlo-guard.h"
 #include "mlo-ladder.h"
@@ -105,6 +106,7 @@ struct _MloController
   MloGuard guard;
   MloLadder ladder;
   MloRelief relief;
+  MloExplorer explorer;
   MloEncoderLoad load;          /* the newest, of the tick to come */
   MloCapacity capacity;
   gint64 capacity_us;           /* when it was measured */
@@ -146,6 +148,7 @@ mlo_controller_new (const MloControllerConfig * config)
   c->obeyed = 1.0;
   mlo_ladder_init (&c->ladder, &config->source, &c->config.limits);
   mlo_relief_init (&c->relief);
+  mlo_explorer_init (&c->explorer, 0.0, config->seed);
   c->load.busy_ms = -1.0;
   mlo_controller_reset (c);
   return c;
@@ -200,6 +203,7 @@ mlo_controller_reset (MloController * c)
   mlo_guard_init (&c->guard, start);
   c->guard.bitrate_kbps = clamp_rate (c, start);
   memset (&c->sample, 0, sizeof c->sample);
+  c->explorer.unrest_us = 0;
   memset (c->recent_capacity, 0, sizeof c->recent_capacity);
   memset (c->recent_kbps, 0, sizeof c->recent_kbps);
   memset (c->gap_ms, 0, sizeof c->gap_ms);
@@ -267,6 +271,12 @@ void
 mlo_controller_on_encoder (MloController * c, const MloEncoderLoad * load)
 {
   c->load = *load;
+}
+
+void
+mlo_controller_set_explore (MloController * c, double share)
+{
+  c->explorer.share = share;
 }
 
 void
@@ -767,9 +777,16 @@ choose_action (MloController * c, guint32 mask, const MloLadderContext * ctx)
   if (c->guard.state == MLO_GUARD_HOLD || c->guard.was_lost)
     return MLO_ACTION_NONE;
   if ((k->optimizer || k->choose) && (mlo_feedback_any (&c->feedback) || metrics_feed_networks (c))) {
-    if (!k->choose)
-      chosen = mlo_quality_optimizer_choose (k->optimizer, c->optimizer_state, mask, values);
-    else if (k->optimizer && mlo_quality_optimizer_values (k->optimizer, c->optimizer_state, values))
+    if (!k->choose) {
+      MloAction best = mlo_quality_optimizer_choose (k->optimizer, c->optimizer_state, mask, values);
+      MloAction tried = mlo_explorer_choose (&c->explorer, &c->sample, mask, best);
+
+      chosen = insist (c, mask, ctx, tried);
+      c->decision.chance = c->explorer.could && chosen == tried;
+      c->decision.explored = c->explorer.now && chosen == tried;
+      return chosen;
+    }
+    if (k->optimizer && mlo_quality_optimizer_values (k->optimizer, c->optimizer_state, values))
       chosen = k->choose (k->user_data, c->optimizer_state, mask, values);
     else
       chosen = k->choose (k->user_data, c->optimizer_state, mask, NULL);
@@ -944,6 +961,7 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
     scaling = &mlo_quality_optimizer_config (k->optimizer)->scaling;
   mlo_features_optimizer (scaling, &c->sample, c->optimizer_state);
   c->decision.action_mask = action_mask (c, now_us, &ctx, mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0));
+  c->decision.chance = c->decision.explored = FALSE;
   c->resized = FALSE;
   relieved = relieve (c, &ctx);
   if (relieved) {

@@ -38,6 +38,7 @@ typedef struct
   MloChooseFunc choose;
   MloPredictFunc predict;
   gpointer user_data;           /* of both */
+  guint64 seed;                 /* of what mlo_controller_set_explore() brings */
 } MloControllerConfig;
 
 extern const MloControllerConfig mlo_controller_config_default;
@@ -53,6 +54,10 @@ MloPolicy *mlo_controller_policy (MloController * c);
 void mlo_controller_set_limits (MloController * c, const MloLimits * limits);
 void mlo_controller_set_source (MloController * c, const MloSource * source);
 void mlo_controller_set_traits (MloController * c, const MloActuatorTraits * traits);
+
+/* So often chance has the choice of action (mlo-explorer.h) from the next tick on; 0, as at first: never. Not with a
+ * MloChooseFunc. */
+void mlo_controller_set_explore (MloController * c, double share);
 
 /* Other weights of the same shapes from the next tick on, after online learning; what is measured and the predictor's
  * state stay. Borrowed as those of the configuration; NULL only where that is NULL there. */

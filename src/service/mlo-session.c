@@ -280,6 +280,7 @@ make_controller (MloSession * s, const MloSample * sample)
   config.interval_us = s->tick_us;
   config.predictor = s->config.predictor;
   config.optimizer = s->config.optimizer;
+  config.seed = (guint64) s->next_tick_us;
   s->controller = mlo_controller_new (&config);
   s->decision = s->before = *mlo_controller_decision (s->controller);
 }
@@ -369,7 +370,9 @@ step (MloSession * s, gint64 now_us, gboolean tick)
     mlo_controller_react (s->controller, now_us);
   s->decision = *mlo_controller_decision (s->controller);
   if (tick && s->config.tick && s->asked.mode == 0) {
-    s->config.tick (s->config.tick_data, s, s->controller, s->gap);
+    gboolean learns = s->config.tick (s->config.tick_data, s, s->controller, s->gap);
+
+    mlo_controller_set_explore (s->controller, learns ? s->config.explore : 0.0);
     s->gap = FALSE;
   }
 }

@@ -22,8 +22,8 @@ G_BEGIN_DECLS
 typedef struct _MloSession MloSession;
 
 /* A tick of @session's controller, which the server is to obey. @gap: what came before does not belong to it. Must not
- * call the session. */
-typedef void (*MloSessionTickFunc) (gpointer user_data, const MloSession * session, const MloController * controller,
+ * call the session. Returns whether something learns from this stream. */
+typedef gboolean (*MloSessionTickFunc) (gpointer user_data, const MloSession * session, const MloController * controller,
     gboolean gap);
 
 typedef struct
@@ -34,6 +34,7 @@ typedef struct
   const MloQualityOptimizer *optimizer; /* likewise */
   MloSessionTickFunc tick;      /* or NULL */
   gpointer tick_data;
+  double explore;               /* mlo_controller_set_explore() of a stream that is learned from */
 } MloSessionConfig;
 
 typedef struct

@@ -20,7 +20,7 @@ struct _MloRunTrain
   MloLearnerReport report;
 };
 
-static void
+static gboolean
 on_tick (gpointer user_data, const MloSession * session, const MloController * c, gboolean gap)
 {
   MloRunTrain *t = user_data;
@@ -29,7 +29,7 @@ on_tick (gpointer user_data, const MloSession * session, const MloController * c
 
   if (session != t->teacher) {
     if (t->teacher && now_us - t->last_us < SILENT_US)
-      return;
+      return FALSE;
     t->teacher = session;
     gap = TRUE;
   }
@@ -38,6 +38,7 @@ on_tick (gpointer user_data, const MloSession * session, const MloController * c
       mlo_controller_capacity_kind (c));
   tick.gap = gap;
   mlo_learner_feed (t->learner, &tick);
+  return TRUE;
 }
 
 static void

@@ -11,9 +11,11 @@
 #include <glib-unix.h>
 
 #include "mlo-error.h"
+#include "mlo-explorer.h"
 #include "mlo-recorder.h"
 #include "mlo-run-log.h"
 #include "mlo-run-train.h"
+#include "mlo-reserve.h"
 #include "mlo-service.h"
 #include "mlo-tool-models.h"
 #include "mlo-tool.h"
@@ -31,7 +33,7 @@ typedef struct
   char **servers;
   char *models, *token_file, *ca_file, *log, *record, *train_dir, *train_key;
   gboolean train;
-  double train_cpu;
+  double train_cpu, train_explore;
   double min_kbps, max_kbps, start_kbps, target_ms, idle_s;
   int streams;
   gboolean no_models, observe, verbose;
@@ -141,7 +143,7 @@ check_options (const Options * o)
     mlo_tool_fail (MLO_EXIT_USAGE, "--train and --no-models do not go together");
     return FALSE;
   }
-  if (!in_range ("--train-cpu", o->train_cpu, 0.1, 100.0))
+  if (!in_range ("--train-cpu", o->train_cpu, 0.1, 100.0) || !in_range ("--train-explore", o->train_explore, 0.0, 50.0))
     return FALSE;
   if (!in_range ("--min-bitrate", o->min_kbps, 10.0, 1e6) || !in_range ("--max-bitrate", o->max_kbps, 10.0, 1e6)
       || !in_range ("--start-bitrate", o->start_kbps, 0.0, 1e6)
@@ -198,9 +200,10 @@ on_event (gpointer user_data, const MloServiceEvent * event)
 
 /* NULL without an error where nothing is to be learned. */
 static MloRunTrain *
-start_learner (const Options * o, MloServiceConfig * config, MloRunLog * log, GError ** error)
+start_learner (const Options * o, MloServiceConfig * config, const char *models, MloRunLog * log, GError ** error)
 {
   MloLearnerConfig learner = mlo_learner_config_default;
+  g_autofree char *reserve = models ? g_build_filename (models, MLO_RESERVE_FILE, NULL) : NULL;
 
   if (!o->train)
     return NULL;
@@ -210,8 +213,10 @@ start_learner (const Options * o, MloServiceConfig * config, MloRunLog * log, GE
     return NULL;
   }
   learner.cpu_percent = o->train_cpu;
+  config->session.explore = o->train_explore / 100.0;
   learner.folder = o->train_dir;
   learner.key = o->train_key;
+  learner.reserve = reserve;
   learner.seed = (guint64) g_get_real_time ();
   return mlo_run_train_new (&learner, &config->session, log, error);
 }
@@ -224,7 +229,7 @@ serve (const Options * o, MloServiceConfig * config, const char *models, MloReco
   Sink sink = { log, recorder, g_get_real_time () - g_get_monotonic_time () };
   g_autoptr (GError) error = NULL;
   /* Freed after the service, which has its networks. */
-  g_autoptr (MloRunTrain) train = start_learner (o, config, log, &error);
+  g_autoptr (MloRunTrain) train = start_learner (o, config, models, log, &error);
   g_autoptr (MloService) service = error ? NULL : mlo_service_new (NULL, config, on_event, &sink);
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autofree char *text = NULL;
@@ -316,12 +321,16 @@ run (int argc, char **argv)
         "Keep what was learned in this folder ($XDG_DATA_HOME/mloptimizer)", "DIR"},
     {"train-key", 0, 0, G_OPTION_ARG_STRING, &train_key, "Name of the path, a subfolder each (default)", "KEY"},
     {"train-cpu", 0, 0, G_OPTION_ARG_DOUBLE, &o.train_cpu, "Computing time for it, of a core (3)", "PERCENT"},
+    {"train-explore", 0, 0, G_OPTION_ARG_DOUBLE, &o.train_explore,
+          "Of the decisions on a quiet path, those in which a small step of the bitrate is left to chance (5)",
+        "PERCENT"},
     {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o.verbose, "Every decision and every fault", NULL},
     {NULL}
   };
 
   o.target_ms = mlo_limits_default.target_delay_ms;
   o.train_cpu = mlo_learner_config_default.cpu_percent;
+  o.train_explore = 100.0 * MLO_EXPLORER_SHARE;
   o.streams = (int) mlo_service_config_default.max_streams;
   o.idle_s = (double) mlo_service_config_default.idle_us / 1e6;
   if (!mlo_tool_parse (NULL,

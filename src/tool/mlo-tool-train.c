@@ -11,6 +11,7 @@
 
 #include "mlo-error.h"
 #include "mlo-mpi.h"
+#include "mlo-reserve.h"
 #include "mlo-rollout.h"
 #include "mlo-tool-models.h"
 #include "mlo-tool.h"
@@ -101,15 +102,45 @@ on_progress (gpointer user_data, const MloProgress * p)
 }
 
 static gboolean
-save (const MloTrained * t, const char *folder, GError ** error)
+make_folder (const char *folder, GError ** error)
+{
+  if (g_mkdir_with_parents (folder, 0777) == 0)
+    return TRUE;
+  g_set_error (error, MLO_ERROR, MLO_ERROR_IO, "%s: %s", folder, g_strerror (errno));
+  return FALSE;
+}
+
+/* What learning from a stream is mixed with: of the dataset, or of the simulator under what was learned. */
+static gboolean
+save_reserve (const MloTrained * t, const MloTrainerOptions * o, const MloDataset * dataset, const char *folder,
+    GError ** error)
+{
+  g_autofree char *path = g_build_filename (folder, MLO_RESERVE_FILE, NULL);
+  g_autoptr (GPtrArray) pieces = NULL;
+
+  if (!make_folder (folder, error))
+    return FALSE;
+  if (!t->predictor || !t->optimizer)
+    return TRUE;
+  pieces = dataset ? mlo_reserve_cut (dataset->recordings) : mlo_reserve_record (mlo_rollout_environment (),
+      t->predictor, t->optimizer, o->interval_us, o->seed);
+  if (pieces->len == 0)
+    return TRUE;
+  if (!mlo_reserve_save (pieces, path, error))
+    return FALSE;
+  printf ("%s: %u pieces of %g s\n", path, pieces->len, MLO_RESERVE_PIECE_S);
+  return TRUE;
+}
+
+static gboolean
+save (const MloTrained * t, const MloTrainerOptions * o, const MloDataset * dataset, const char *folder,
+    GError ** error)
 {
   g_autofree char *predictor = g_build_filename (folder, MLO_PREDICTOR_FILE, NULL);
   g_autofree char *optimizer = g_build_filename (folder, MLO_OPTIMIZER_FILE, NULL);
 
-  if (g_mkdir_with_parents (folder, 0777) != 0) {
-    g_set_error (error, MLO_ERROR, MLO_ERROR_IO, "%s: %s", folder, g_strerror (errno));
+  if (!make_folder (folder, error))
     return FALSE;
-  }
   if (t->predictor && !mlo_bitrate_predictor_save (t->predictor, predictor, t->predictor_summary, error))
     return FALSE;
   if (t->optimizer && !mlo_quality_optimizer_save (t->optimizer, optimizer, t->optimizer_summary, error))
@@ -118,7 +149,7 @@ save (const MloTrained * t, const char *folder, GError ** error)
     printf ("%s: %s\n", predictor, t->predictor_summary ? t->predictor_summary : "as it was");
   if (t->optimizer)
     printf ("%s: %s\n", optimizer, t->optimizer_summary ? t->optimizer_summary : "as it was");
-  return TRUE;
+  return save_reserve (t, o, dataset, folder, error);
 }
 
 /* What is asked for, after the options are read. */
@@ -126,7 +157,7 @@ typedef struct
 {
   MloTrainerOptions trainer;
   const char *output, *dataset, *from;  /* the latter two may be NULL */
-  gboolean optimizer_alone;
+  gboolean optimizer_alone, reserve_alone;
   guint epochs;                 /* 0: as usual */
   guint jobs;
   const char *command;          /* all arguments as one text */
@@ -177,8 +208,10 @@ learn (const Task * task, const MloGroup * group)
 
   if (task->from && !mlo_tool_load_models (task->from, &from.predictor, &from.optimizer, &error))
     return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
-  if (task->optimizer_alone && !from.predictor)
+  if ((task->optimizer_alone || task->reserve_alone) && !from.predictor)
     return mlo_tool_fail (MLO_EXIT_FAILURE, "%s: no %s", task->from, MLO_PREDICTOR_FILE);
+  if (task->reserve_alone && !from.optimizer)
+    return mlo_tool_fail (MLO_EXIT_FAILURE, "%s: no %s", task->from, MLO_OPTIMIZER_FILE);
   if (task->dataset && !(dataset = load_dataset (task, group, &error)))
     return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
   if (!check_alike (group, task, &from, dataset, &error))
@@ -200,7 +233,8 @@ learn (const Task * task, const MloGroup * group)
     return MLO_EXIT_OK;
   if (display.line_open)
     fputs ("\r\033[K", stderr);
-  if (!save (&out, task->output, &error))
+  if (task->reserve_alone ? !save_reserve (&from, &task->trainer, NULL, task->output, &error)
+      : !save (&out, &task->trainer, dataset, task->output, &error))
     return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
   printf ("%s after %.0f s\n", out.stopped ? "stopped and saved" : "done",
       (double) (g_get_monotonic_time () - display.begin_us) * 1e-6);
@@ -224,8 +258,8 @@ run (int argc, char **argv)
         "Learn from logged telemetry (JSON array or JSON Lines) instead of the simulator", "FILE"},
     {"epochs", 0, 0, G_OPTION_ARG_INT, &epochs, "Over the recordings, in each round (10; dataset: 50)", "N"},
     {"from", 0, 0, G_OPTION_ARG_FILENAME, &from_folder, "Go on from the models in this folder", "DIR"},
-    {"only", 0, 0, G_OPTION_ARG_STRING, &only, "Train one network; the other stays as --from has it",
-        "predictor|optimizer"},
+    {"only", 0, 0, G_OPTION_ARG_STRING, &only, "Train one network, the other stays as --from has it; or none, and only "
+          "write " MLO_RESERVE_FILE " anew", "predictor|optimizer|reserve"},
     {"jobs", 'j', 0, G_OPTION_ARG_INT, &jobs, "Threads (as many as processors); the result does not depend on it",
         "N"},
     {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &seconds, "Length of a simulated episode (60)", "SECONDS"},
@@ -279,10 +313,10 @@ run (int argc, char **argv)
     return mlo_tool_fail (MLO_EXIT_USAGE, "--seconds is below 5");
   if (horizon >= 0.0 && horizon < 0.1)
     return mlo_tool_fail (MLO_EXIT_USAGE, "--horizon is below 0.1");
-  if (only && strcmp (only, "predictor") != 0 && strcmp (only, "optimizer") != 0)
-    return mlo_tool_fail (MLO_EXIT_USAGE, "--only %s: neither predictor nor optimizer", only);
-  if (only && strcmp (only, "optimizer") == 0 && (!from_folder || dataset_path))
-    return mlo_tool_fail (MLO_EXIT_USAGE, "--only optimizer drives with the predictor of --from DIR, in the simulator");
+  if (only && strcmp (only, "predictor") != 0 && strcmp (only, "optimizer") != 0 && strcmp (only, "reserve") != 0)
+    return mlo_tool_fail (MLO_EXIT_USAGE, "--only %s: neither predictor nor optimizer nor reserve", only);
+  if (only && strcmp (only, "predictor") != 0 && (!from_folder || dataset_path))
+    return mlo_tool_fail (MLO_EXIT_USAGE, "--only %s drives with the models of --from DIR, in the simulator", only);
 
   o.seed = (guint64) seed;
   if (hidden > 0)
@@ -323,14 +357,17 @@ run (int argc, char **argv)
     o.optimizer_training.n_steps = (guint) steps;
   if (epochs > 0)
     o.predictor_training.epochs = (guint) epochs;
-  if (only)
-    *(strcmp (only, "predictor") == 0 ? &o.optimizer_rounds : &o.rounds) = 0;
+  if (only && strcmp (only, "optimizer") != 0)
+    o.optimizer_rounds = 0;
+  if (only && strcmp (only, "predictor") != 0)
+    o.rounds = 0;
 
   task.trainer = o;
   task.output = output ? output : "models";
   task.dataset = dataset_path;
   task.from = from_folder;
   task.optimizer_alone = only && strcmp (only, "optimizer") == 0;
+  task.reserve_alone = only && strcmp (only, "reserve") == 0;
   task.epochs = (guint) epochs;
   task.jobs = (guint) jobs;
   task.command = command;

@@ -12,6 +12,7 @@
 #include "mlo-error.h"
 #include "mlo-keep.h"
 #include "mlo-learner-state.h"
+#include "mlo-reserve.h"
 
 #define RING 512u               /* ticks; a power of two */
 /* Computing time that may be made up for after a rest, so that a share is one in every second. */
@@ -332,6 +333,18 @@ learner_thread (gpointer data)
 
 /* --- life --- */
 
+/* NULL: there is none, or none that is of use. */
+static GPtrArray *
+load_reserve (const MloLearnerConfig * config, GPtrArray * notes)
+{
+  g_autoptr (GError) error = NULL;
+  GPtrArray *pieces = config->reserve ? mlo_reserve_load (config->reserve, &error) : NULL;
+
+  if (error && !g_error_matches (error, MLO_ERROR, MLO_ERROR_MISSING))
+    g_ptr_array_add (notes, g_strdup_printf ("learning from the stream alone: %s", error->message));
+  return pieces;
+}
+
 MloLearner *
 mlo_learner_new (const MloLearnerConfig * config, GPtrArray * notes, GError ** error)
 {
@@ -339,6 +352,7 @@ mlo_learner_new (const MloLearnerConfig * config, GPtrArray * notes, GError ** e
   MloOnlineOptions options = mlo_online_options_default;
   MloKeep *keep = mlo_keep_open (folder, config->key, error);
   g_auto (MloKept) kept = { 0 };
+  g_autoptr (GPtrArray) reserve = NULL;
   MloLearner *l;
 
   if (!keep)
@@ -352,7 +366,8 @@ mlo_learner_new (const MloLearnerConfig * config, GPtrArray * notes, GError ** e
   l->save_us = config->save_us;
   l->exchange.front = 1;
   l->exchange.middle = 2;
-  l->online = mlo_online_new (config->predictor, config->optimizer, NULL, &options, config->seed);
+  reserve = load_reserve (config, notes);
+  l->online = mlo_online_new (config->predictor, config->optimizer, reserve, &options, config->seed);
   if (mlo_bitrate_predictor_config (config->predictor)->form != MLO_FORM_STREAM)
     g_ptr_array_add (notes,
         g_strdup ("the bitrate predictor is of the window form, which cannot learn while streaming: "

@@ -9,8 +9,7 @@ G_BEGIN_DECLS
 
 /**
  * MloLearner: online learning on a thread of its own, of the lowest priority there is, within a share of a core, kept
- * in a folder (mlo-keep.h) each minute and at the end. It learns from the stream alone, without a reserve, and from
- * actions that the networks took (mlo-online.h says what that means for the optimizer). Between it and the thread that decides nothing waits: ticks go
+ * in a folder (mlo-keep.h) each minute and at the end. Between it and the thread that decides nothing waits: ticks go
  * in through a ring, champions and counts come out by exchange.
  */
 typedef struct _MloLearner MloLearner;
@@ -21,6 +20,7 @@ typedef struct
   const MloQualityOptimizer *optimizer; /* likewise */
   const char *folder;           /* NULL or "": mlo_keep_default_folder() */
   const char *key;              /* as in mlo_keep_open() */
+  const char *reserve;          /* file of it (mlo-reserve.h); NULL or not there: none */
   double cpu_percent;           /* of a core, at most; measured by the thread's own clock */
   gint64 interval_us;           /* of the ticks */
   gint64 save_us;               /* between two savings */

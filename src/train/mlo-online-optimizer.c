@@ -13,6 +13,8 @@
 /* Own transitions kept, learned from and held out, and those of the reserve. */
 #define OWN 4096
 #define HELD 1024
+/* Of the held-out ticks at which chance left the optimizer's action alone. */
+#define KEPT_SHARE 0.125
 #define RESERVE 8192
 /* Own transitions before anything is learned. */
 #define LEAST_OWN 300
@@ -41,6 +43,13 @@ typedef enum
   N_COPIES,
 } Copy;
 
+typedef enum
+{
+  CHANCE_NONE,                  /* had no choice */
+  CHANCE_LEFT,                  /* left the optimizer's action alone */
+  CHANCE_ACTED,
+} Chance;
+
 typedef struct
 {
   guint n;
@@ -64,6 +73,7 @@ struct _MloOnlineOptimizer
   MloOptimizerTrainer *trainer; /* of the challenger */
   MloReplay *own, *held, *reserve;
   MloTick ticks[TICKS];         /* ring */
+  guint8 chance[TICKS];         /* of each: Chance */
   guint64 n_ticks, first;       /* ever; first of this piece */
   double mean_score;            /* < 0: none yet */
   MloRandom random;
@@ -140,7 +150,11 @@ add_transition (MloOnlineOptimizer * q, guint64 i)
   t.discount = (float) discount;
   mlo_features_optimizer (scaling, &from->sample, t.state);
   mlo_features_optimizer (scaling, &to->sample, t.next_state);
-  mlo_replay_add (mlo_online_row_is_held (i) ? q->held : q->own, &t);
+  if (!mlo_online_row_is_held (i))
+    mlo_replay_add (q->own, &t);
+  else if (q->chance[i % TICKS] == CHANCE_ACTED
+      || (q->chance[i % TICKS] == CHANCE_LEFT && mlo_random_chance (&q->random, KEPT_SHARE)))
+    mlo_replay_add (q->held, &t);
 }
 
 void
@@ -155,6 +169,7 @@ mlo_online_optimizer_feed (MloOnlineOptimizer * q, const MloOnlineTick * tick, g
     return;
   *t = (MloTick) {
   .sample = tick->sample,.label_kbps = -1.0f,.reward = NAN,.mask = tick->mask,.action = tick->action};
+  q->chance[q->n_ticks % TICKS] = tick->explored ? CHANCE_ACTED : tick->chance ? CHANCE_LEFT : CHANCE_NONE;
   if (tick->changed & (MLO_ADAPT_RESOLUTION | MLO_ADAPT_FRAMERATE))
     t->price += LADDER_PRICE;
   if (tick->action == MLO_ACTION_BITRATE_UP || tick->action == MLO_ACTION_BITRATE_DOWN)

@@ -13,13 +13,11 @@ G_BEGIN_DECLS
  * sender's estimate, or what the receiver reports), less its slow mean and the price of a switch.
  *
  * Which of two networks is better cannot be seen where they do the same. Where they differ, a tick is one network's or
- * the other's by the action that was taken, mostly by exploration, and what was earned over the next second of ticks
- * is what counts (no value of a network is asked: they are what is in question). A challenger becomes champion when on
- * enough such ticks of the hold-out its actions have surely earned more than the champion's.
- *
- * The element and `run` run it, but do not explore (MloExplorer is tests/bench-online's alone), so nearly every action
- * is the champion's own and there is nothing to judge by. Ten minutes of any link in that benchmark, with exploration or
- * without, have too few such ticks: no challenger became champion there.
+ * the other's by the action that was taken, and what was earned over the next second of ticks is what counts (no value
+ * of a network is asked: they are what is in question). So that the choice says nothing of the path, only ticks count at
+ * which chance had it (mlo-explorer.h): all at which it took another action, and as many of the rest as the
+ * hold-out then spans hours. A challenger becomes champion when on enough of them its actions have surely earned more than
+ * the champion's. In ten minutes of any link in tests/bench-online there are too few: no challenger became champion there.
  */
 typedef struct _MloOnlineOptimizer MloOnlineOptimizer;
 

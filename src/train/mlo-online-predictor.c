@@ -7,9 +7,8 @@
 #include "mlo-online-stats.h"
 #include "nn-grad.h"
 
-/* Sequences side by side, half of them from the reserve, and their length. */
+/* Sequences side by side, and their length. */
 #define BATCH 16
-#define OWN (BATCH / 2)
 #define STEPS 60
 /* Ticks from a sequence's start, where the state is zero, that carry no loss. */
 #define WARM_UP 10
@@ -286,11 +285,12 @@ update (MloOnlinePredictor * p)
 {
   const double quantile = p->options->quantile;
   float *params = p->params[CHALLENGER];
+  const guint own = (guint) lrint (p->options->own_share * BATCH);
   double weights, loss, norm;
 
   clear_batch (p);
   for (guint b = 0; b < BATCH; b++) {
-    if (b < OWN || p->reserve->len == 0)
+    if (b < own || p->reserve->len == 0)
       draw_own (p, b);
     else
       draw_reserve (p, b);

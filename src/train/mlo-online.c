@@ -16,6 +16,7 @@ const MloOnlineOptions mlo_online_options_default = {
   .horizon_s = 1.0,
   .quantile = 0.5,
   .predictor_rate = 2e-4,
+  .own_share = 0.75,
   .clip = 1.0,
   .judge_every = 100,
   .margin = 4.0,
@@ -44,6 +45,8 @@ mlo_online_tick_init (MloOnlineTick * t, const MloDecision * decision, const Mlo
   t->mask = decision->action_mask | 1u << MLO_ACTION_NONE;
   t->action = (guint8) (t->mask >> decision->action & 1 ? decision->action : MLO_ACTION_NONE);
   t->changed = (guint8) decision->changed;
+  t->chance = decision->chance && t->action == decision->action;
+  t->explored = decision->explored && t->chance;
 }
 
 MloOnline *

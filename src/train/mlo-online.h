@@ -20,9 +20,9 @@ G_BEGIN_DECLS
  * worse on what comes in: the path may have become another one. The optimizer's are told apart by what the actions in
  * which they differ have earned on the hold-out (mlo-online-optimizer.h).
  *
- * In use: the element and `run` learn both (mlo-learner.h), without a reserve and without MloExplorer. What the reserve
- * and chance's actions would bring is only in tests/bench-online. Without them the predictor gets better; the optimizer
- * is trained in every fourth slice, but stays as shipped: what its challenger would do otherwise is hardly ever done.
+ * The predictor gets better within minutes where the path is unlike those of training. The optimizer is trained in every
+ * fourth slice; to show that its challenger is better it takes hours of chance's actions (mlo-explorer.h), so it mostly
+ * stays as shipped.
  *
  * No clock, no I/O, no thread, no lock: one thread at a time, the learner's. The control thread fills an
  * MloOnlineTick a tick, which is plain data made to be copied through a ring, and takes over champions that the
@@ -41,12 +41,13 @@ typedef struct
   guint32 mask;                 /* bit 1 << MloAction: was possible */
   guint8 action;                /* MloAction taken after seeing @sample */
   guint8 changed;               /* MloAdapt bits */
-  gboolean explored;            /* the action was chance's */
+  gboolean chance;              /* chance had the choice of action */
+  gboolean explored;            /* and the action was its own */
   gboolean gap;                 /* pause, flush, another path: what came before does not belong to it */
 } MloOnlineTick;
 
 /* @decision: what came of the tick; @sample: mlo_controller_sample(); @capacity:
- * mlo_controller_capacity_kind(). gap and explored are FALSE. RT safe. */
+ * mlo_controller_capacity_kind(). gap is FALSE. RT safe. */
 void mlo_online_tick_init (MloOnlineTick * t, const MloDecision * decision, const MloSample * sample,
     MloCapacityKind capacity);
 
@@ -56,6 +57,7 @@ typedef struct
   double horizon_s;             /* of the label */
   double quantile;              /* of the predictor's loss */
   double predictor_rate;        /* Adam's */
+  double own_share;             /* of the predictor's sequences, where there is a reserve */
   double clip;                  /* norm of a gradient */
   guint judge_every;            /* predictor's updates between two judgements */
   double margin;                /* points of R by which a challenger must be better than the shipped network on the

@@ -69,6 +69,8 @@ typedef struct
   const char *reason;           /* static string: one short clause for people */
   MloAction action;             /* what was done with the ladder or the gain */
   guint32 action_mask;          /* bit 1 << MloAction: possible at this decision */
+  gboolean chance;              /* chance had the choice of action (mlo-explorer.h) */
+  gboolean explored;            /* and took another than the optimizer's */
   double bitrate_kbps;          /* encoder's output, without packet headers */
   double predicted_kbps;        /* predictor's output, < 0: no model */
   double capacity_kbps;         /* estimated capacity of the path (IP bytes), < 0: unknown */

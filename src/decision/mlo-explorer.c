@@ -4,10 +4,10 @@
 #include <string.h>
 
 void
-mlo_explorer_init (MloExplorer * e, guint64 seed)
+mlo_explorer_init (MloExplorer * e, double share, guint64 seed)
 {
   memset (e, 0, sizeof *e);
-  e->share = 0.05;
+  e->share = share;
   e->gap_us = 5 * G_USEC_PER_SEC;
   e->queue_ms = 12.0;
   e->calm_us = 10 * G_USEC_PER_SEC;
@@ -28,26 +28,25 @@ is_quiet (MloExplorer * e, const MloSample * s)
 }
 
 MloAction
-mlo_explorer_choose (MloExplorer * e, const MloQualityOptimizer * optimizer, const MloSample * sample,
-    const float state[MLO_OPTIMIZER_FEATURES], guint32 mask)
+mlo_explorer_choose (MloExplorer * e, const MloSample * sample, guint32 mask, MloAction best)
 {
-  static const MloAction steps[] = { MLO_ACTION_BITRATE_UP, MLO_ACTION_BITRATE_DOWN };
-  float values[MLO_N_ACTIONS];
-  MloAction best = mlo_quality_optimizer_choose (optimizer, state, mask, values), other;
+  const guint32 steps = 1u << MLO_ACTION_BITRATE_UP | 1u << MLO_ACTION_BITRATE_DOWN | 1u << MLO_ACTION_NONE;
+  guint32 others = mask & steps & ~(1u << best);
   gboolean quiet = is_quiet (e, sample);
 
   e->asked++;
-  e->now = FALSE;
-  if (!quiet || (e->last_us != 0 && sample->timestamp_us - e->last_us < e->gap_us)
-      || !mlo_random_chance (&e->random, e->share))
-    return best;
-  other = steps[mlo_random_below (&e->random, G_N_ELEMENTS (steps))];
+  e->could = e->now = FALSE;
   /* a step of size or frame rate that the network wants is not put off */
-  if (other == best || !(mask >> other & 1)
-      || (best != MLO_ACTION_NONE && best != MLO_ACTION_BITRATE_UP && best != MLO_ACTION_BITRATE_DOWN))
+  if (!quiet || !(steps >> best & 1) || others == 0 || e->share <= 0.0
+      || (e->last_us != 0 && sample->timestamp_us - e->last_us < e->gap_us))
     return best;
+  e->could = TRUE;
+  if (!mlo_random_chance (&e->random, e->share))
+    return best;
+  for (guint skip = mlo_random_below (&e->random, (guint32) __builtin_popcount (others)); skip > 0; skip--)
+    others &= others - 1;
   e->last_us = sample->timestamp_us;
   e->explored++;
   e->now = TRUE;
-  return other;
+  return (MloAction) __builtin_ctz (others);
 }
