@@ -80,11 +80,14 @@ test_dataset (void)
 
   g_assert_cmpint (trained.code, ==, 0);
   g_assert_nonnull (strstr (trained.out, "epoch 2/2"));
-  g_assert_cmpuint (count_files ("from-data"), ==, 2);
-  model = tool ("model --json from-data/bitrate_predictor.safetensors from-data/quality_optimizer.safetensors");
+  /* two networks and a reserve */
+  g_assert_cmpuint (count_files ("from-data"), ==, 3);
+  model = tool ("model --json from-data/bitrate_predictor.safetensors from-data/quality_optimizer.safetensors "
+      "from-data/reserve.safetensors");
   g_assert_cmpint (model.code, ==, 0);
   g_assert_nonnull (strstr (model.out, "\"lstm.weight_ih_l0\""));
   g_assert_nonnull (strstr (model.out, "\"quality_optimizer\""));
+  g_assert_nonnull (strstr (model.out, "\"reserve\""));
   g_assert_nonnull (strstr (model.out, "dataset: seed 1"));
   evaluated = tool ("evaluate --model from-data/bitrate_predictor.safetensors -n 1 -s 5 --seconds 10");
   g_assert_cmpint (evaluated.code, ==, 0);
@@ -109,7 +112,7 @@ test_log (void)
   trained = tool ("train --dataset log.jsonl --epochs 1 --output from-log");
   g_assert_cmpint (trained.code, ==, 0);
   g_assert_nonnull (strstr (trained.out, "200 samples, 1 recordings, 200 ticks"));
-  g_assert_cmpuint (count_files ("from-log"), ==, 2);
+  g_assert_cmpuint (count_files ("from-log"), ==, 3);
 }
 
 /* From the simulator, much shortened; the same seed gives the same numbers with any number of threads. */
@@ -162,6 +165,8 @@ static const struct
   {"train --from nowhere --output no", 1, "nowhere"},
   {"train --only everything", 2, "--only everything"},
   {"train --only optimizer", 2, "--from"},
+  {"train --only reserve", 2, "--from"},
+  {"train --only reserve --from /nowhere", 1, "/nowhere"},
   {"train --quantile 1.5", 2, "--quantile"},
   {"train --hidden 100000", 2, "out of range"},
   {"train --seconds 1", 2, "--seconds"},

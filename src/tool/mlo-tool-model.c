@@ -9,6 +9,8 @@
 
 #include "mlo-error.h"
 #include "mlo-lineage.h"
+#include "mlo-recording.h"
+#include "mlo-reserve.h"
 #include "mlo-tensorfile.h"
 #include "mlo-tool-models.h"
 #include "mlo-tool.h"
@@ -48,9 +50,42 @@ describe_lineage (const char *path, const MloTensorFile * f)
   printf ("  learned while streaming: %s; from models %.12s\n", text, l.base);
 }
 
-static void
-describe (const char *path, const MloTensorFile * f, const MloBitratePredictor * p)
+/* What a file is; one of them. */
+typedef struct
 {
+  MloBitratePredictor *predictor;
+  MloQualityOptimizer *optimizer;
+  GPtrArray *reserve;
+} Content;
+
+static void
+content_clear (Content * c)
+{
+  g_clear_pointer (&c->predictor, mlo_bitrate_predictor_free);
+  g_clear_pointer (&c->optimizer, mlo_quality_optimizer_free);
+  g_clear_pointer (&c->reserve, g_ptr_array_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Content, content_clear)
+     static void describe_reserve (GPtrArray * pieces)
+{
+  guint n = 0, labels = 0;
+
+  for (guint i = 0; i < pieces->len; i++) {
+    const MloRecording *r = pieces->pdata[i];
+
+    n += r->n;
+    for (guint k = 0; k < r->n; k++)
+      labels += r->ticks[k].label_kbps >= 0.0f;
+  }
+  printf ("  reserve for learning while streaming: %u pieces, %u ticks, of which %u with a label\n", pieces->len, n,
+      labels);
+}
+
+static void
+describe (const char *path, const MloTensorFile * f, const Content * content)
+{
+  const MloBitratePredictor *p = content->predictor;
   g_auto (GStrv) keys = mlo_tensorfile_metadata_keys (f);
   gsize parameters = 0;
 
@@ -63,10 +98,13 @@ describe (const char *path, const MloTensorFile * f, const MloBitratePredictor *
     printf ("  bitrate predictor: LSTM %u x %u, %s form, scaling %s, %g to %g kbit/s, a step every %u ms\n", c->hidden,
         c->layers, c->form == MLO_FORM_STREAM ? "stream" : "window",
         c->scaling.kind == MLO_SCALING_LOG ? "log" : "reference", c->min_kbps, c->max_kbps, c->interval_ms);
+  } else if (content->reserve) {
+    describe_reserve (content->reserve);
   } else {
     puts ("  quality optimizer: 15 -> 128 -> 128 -> 64 -> 9");
   }
-  printf ("  parameters: %" G_GSIZE_FORMAT " in %u tensors (%.1f KiB)\n", parameters, mlo_tensorfile_size (f),
+  printf ("  %s: %" G_GSIZE_FORMAT " in %u tensors (%.1f KiB)\n",
+      content->reserve ? "numbers" : "parameters", parameters, mlo_tensorfile_size (f),
       (double) parameters * 4.0 / 1024.0);
   describe_lineage (path, f);
   for (guint i = 0; keys[i]; i++) {
@@ -94,7 +132,7 @@ describe (const char *path, const MloTensorFile * f, const MloBitratePredictor *
 }
 
 static void
-describe_json (const char *path, const MloTensorFile * f, const MloBitratePredictor * p, JsonBuilder * b)
+describe_json (const char *path, const MloTensorFile * f, const Content * content, JsonBuilder * b)
 {
   g_auto (GStrv) keys = mlo_tensorfile_metadata_keys (f);
   gsize parameters = 0;
@@ -103,7 +141,8 @@ describe_json (const char *path, const MloTensorFile * f, const MloBitratePredic
   json_builder_set_member_name (b, "file");
   json_builder_add_string_value (b, path);
   json_builder_set_member_name (b, "kind");
-  json_builder_add_string_value (b, p ? "bitrate_predictor" : "quality_optimizer");
+  json_builder_add_string_value (b, content->predictor ? "bitrate_predictor" : content->optimizer ? "quality_optimizer"
+      : "reserve");
   json_builder_set_member_name (b, "metadata");
   json_builder_begin_object (b);
   for (guint i = 0; keys[i]; i++) {
@@ -133,6 +172,16 @@ describe_json (const char *path, const MloTensorFile * f, const MloBitratePredic
   json_builder_end_object (b);
 }
 
+/* A reserve has tensors that no network has. */
+static gboolean
+load (const char *path, const MloTensorFile * f, Content * c, GError ** error)
+{
+  if (!mlo_tensorfile_find (f, "samples"))
+    return mlo_tool_load_model (path, &c->predictor, &c->optimizer, error);
+  c->reserve = mlo_reserve_from_tensors (path, f, error);
+  return c->reserve != NULL;
+}
+
 static int
 run (int argc, char **argv)
 {
@@ -155,16 +204,15 @@ run (int argc, char **argv)
   json_builder_begin_array (b);
   for (int i = 1; i < argc; i++) {
     g_autoptr (GError) error = NULL;
-    g_autoptr (MloBitratePredictor) p = NULL;
-    g_autoptr (MloQualityOptimizer) q = NULL;
-    g_autoptr (MloTensorFile) f = NULL;
+    g_autoptr (MloTensorFile) f = mlo_tensorfile_load (argv[i], &error);
+    g_auto (Content) content = { NULL };
 
-    if (!mlo_tool_load_model (argv[i], &p, &q, &error) || !(f = mlo_tensorfile_load (argv[i], &error)))
+    if (!f || !load (argv[i], f, &content, &error))
       return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
     if (json)
-      describe_json (argv[i], f, p, b);
+      describe_json (argv[i], f, &content, b);
     else
-      describe (argv[i], f, p);
+      describe (argv[i], f, &content);
   }
   json_builder_end_array (b);
   if (json) {

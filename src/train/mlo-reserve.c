@@ -269,8 +269,9 @@ read_tick (const Reader * r, gsize at, MloTick * t, GError ** error)
   for (guint k = 0; k < r->n_fields; k++) {
     if ((bits >> k & 1)
         && !mlo_sample_set (&t->sample, r->fields[k], (double) r->samples->data[at * r->n_fields + k])) {
-      g_set_error (error, MLO_ERROR, MLO_ERROR_RANGE, "%s: row %" G_GSIZE_FORMAT " of '" SAMPLES "': %s is out of range",
-          r->path, at, mlo_field_info (r->fields[k])->name);
+      g_set_error (error, MLO_ERROR, MLO_ERROR_RANGE,
+          "%s: row %" G_GSIZE_FORMAT " of '" SAMPLES "': %s is out of range", r->path, at,
+          mlo_field_info (r->fields[k])->name);
       return FALSE;
     }
   }
@@ -293,8 +294,8 @@ mlo_reserve_from_tensors (const char *path, const MloTensorFile * f, GError ** e
     MloRecording *piece;
 
     if (n < 0) {
-      g_set_error (error, MLO_ERROR, MLO_ERROR_RANGE, "%s: number %" G_GSIZE_FORMAT " of '" LENGTHS "' is no length, or more "
-          "than there is", path, i);
+      g_set_error (error, MLO_ERROR, MLO_ERROR_RANGE,
+          "%s: number %" G_GSIZE_FORMAT " of '" LENGTHS "' is no length, or more " "than there is", path, i);
       return NULL;
     }
     piece = mlo_recording_new (r.interval_us);
