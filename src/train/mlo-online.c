@@ -19,11 +19,11 @@ const MloOnlineOptions mlo_online_options_default = {
   .own_share = 0.75,
   .clip = 1.0,
   .judge_every = 100,
-  .margin = 4.0,
+  .margin = 2.5,
   .step_margin = 0.5,
   .demote_margin = 0.1,
-  .watch_margin = 2.0,
-  .forget = 0.25,
+  .watch_margin = 1.0,
+  .forget = 1.0,
 };
 
 struct _MloOnline
