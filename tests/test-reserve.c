@@ -86,11 +86,11 @@ test_cut (void)
   static const guint lengths[] = { 50, 12000, 119, 0, 7000, 120 };
 
   mlo_random_seed (&random, 1);
-  g_autoptr (GPtrArray) none = mlo_reserve_cut (recordings);
+  g_autoptr (GPtrArray) none = mlo_reserve_cut ((MloRecording **) recordings->pdata, recordings->len);
   g_assert_cmpuint (none->len, ==, 0);
   for (guint i = 0; i < G_N_ELEMENTS (lengths); i++)
     g_ptr_array_add (recordings, piece (&random, lengths[i]));
-  g_autoptr (GPtrArray) pieces = mlo_reserve_cut (recordings);
+  g_autoptr (GPtrArray) pieces = mlo_reserve_cut ((MloRecording **) recordings->pdata, recordings->len);
   g_assert_cmpuint (pieces->len, >=, MLO_RESERVE_PIECES - 3);
   g_assert_cmpuint (pieces->len, <=, MLO_RESERVE_PIECES);
   for (guint i = 0; i < pieces->len; i++)

@@ -122,8 +122,10 @@ save_reserve (const MloTrained * t, const MloTrainerOptions * o, const MloDatase
     return FALSE;
   if (!t->predictor || !t->optimizer)
     return TRUE;
-  pieces = dataset ? mlo_reserve_cut (dataset->recordings) : mlo_reserve_record (mlo_rollout_environment (),
-      t->predictor, t->optimizer, o->interval_us, o->seed);
+  pieces =
+      dataset ? mlo_reserve_cut (dataset->recordings,
+      dataset->n_recordings) : mlo_reserve_record (mlo_rollout_environment (), t->predictor, t->optimizer,
+      o->interval_us, o->seed);
   if (pieces->len == 0)
     return TRUE;
   if (!mlo_reserve_save (pieces, path, error))

@@ -63,15 +63,15 @@ mlo_reserve_record (const MloEnvironment * env, const MloBitratePredictor * pred
 }
 
 GPtrArray *
-mlo_reserve_cut (GPtrArray * recordings)
+mlo_reserve_cut (MloRecording * const *recordings, guint n)
 {
   GPtrArray *pieces = g_ptr_array_new_with_free_func ((GDestroyNotify) mlo_recording_free);
   guint64 total = 0, at = 0;
 
-  for (guint i = 0; i < recordings->len; i++)
-    total += ((MloRecording *) recordings->pdata[i])->n;
-  for (guint i = 0; i < recordings->len; i++) {
-    const MloRecording *r = recordings->pdata[i];
+  for (guint i = 0; i < n; i++)
+    total += recordings[i]->n;
+  for (guint i = 0; i < n; i++) {
+    const MloRecording *r = recordings[i];
     guint length = piece_length (r);
 
     /* a piece every so many ticks, counted over all recordings */

@@ -28,8 +28,9 @@ G_BEGIN_DECLS
 GPtrArray *mlo_reserve_record (const MloEnvironment * env, const MloBitratePredictor * predictor,
     const MloQualityOptimizer * optimizer, gint64 interval_us, guint64 seed);
 
-/* (transfer full) (element-type MloRecording): pieces of @recordings, evenly spread over them; fewer where there is no more. */
-GPtrArray *mlo_reserve_cut (GPtrArray * recordings);
+/* (transfer full) (element-type MloRecording): pieces of the @n @recordings, evenly spread over them; fewer where there is no
+ * more. */
+GPtrArray *mlo_reserve_cut (MloRecording * const *recordings, guint n);
 
 /* (element-type MloRecording): written aside, synced, renamed. */
 gboolean mlo_reserve_save (GPtrArray * pieces, const char *path, GError ** error);
