@@ -8,8 +8,7 @@
  * A receiver that reports its delay and freezes does so to a metrics server (`mloptimizer serve`), which --server
  * names: its quality then stands in for the estimate made here.
  */
-#include <gst/gst.h>
-#include <glib-unix.h>
+#include "stream-common.h"
 
 #define TWCC "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
@@ -39,7 +38,7 @@ static const GOptionEntry options[] = {
 typedef struct
 {
   GMainLoop *loop;
-  int code;
+  gboolean failed;
 } App;
 
 static void
@@ -63,36 +62,10 @@ static gboolean
 on_message (GstBus * bus, GstMessage * m, gpointer data)
 {
   App *app = data;
-  g_autoptr (GError) error = NULL;
 
-  switch (GST_MESSAGE_TYPE (m)) {
-    case GST_MESSAGE_ERROR:
-      gst_message_parse_error (m, &error, NULL);
-      g_printerr ("ERROR: %s: %s\n", GST_MESSAGE_SRC_NAME (m), error->message);
-      app->code = 1;
-      g_main_loop_quit (app->loop);
-      break;
-    case GST_MESSAGE_WARNING:
-      gst_message_parse_warning (m, &error, NULL);
-      g_printerr ("warning: %s\n", error->message);
-      break;
-    case GST_MESSAGE_EOS:
-      g_main_loop_quit (app->loop);
-      break;
-    case GST_MESSAGE_ELEMENT:
-      if (gst_message_has_name (m, "mloptimizer-decision"))
-        print_decision (gst_message_get_structure (m));
-      break;
-    default:
-      break;
-  }
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-on_end (gpointer loop)
-{
-  g_main_loop_quit (loop);
+  stream_handle_message (m, app->loop, &app->failed);
+  if (GST_MESSAGE_TYPE (m) == GST_MESSAGE_ELEMENT && gst_message_has_name (m, "mloptimizer-decision"))
+    print_decision (gst_message_get_structure (m));
   return G_SOURCE_CONTINUE;
 }
 
@@ -164,18 +137,18 @@ main (int argc, char **argv)
     return 1;
   }
   app.loop = g_main_loop_new (NULL, FALSE);
-  g_unix_signal_add (SIGINT, on_end, app.loop);
-  g_unix_signal_add (SIGTERM, on_end, app.loop);
-  if (seconds > 0)
-    g_timeout_add_seconds ((guint) seconds, on_end, app.loop);
+  stream_quit_when_asked (app.loop, seconds);
   bus = gst_element_get_bus (pipeline);
   gst_bus_add_watch (bus, on_message, &app);
   if (gst_element_set_state (pipeline, GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE)
     g_main_loop_run (app.loop);
   else
-    app.code = 1;
+    app.failed = TRUE;
   gst_element_set_state (pipeline, GST_STATE_NULL);
   gst_bus_remove_watch (bus);
   g_main_loop_unref (app.loop);
-  return app.code;
+  g_clear_object (&bus);
+  g_clear_object (&pipeline);
+  stream_deinit ();
+  return app.failed ? 1 : 0;
 }

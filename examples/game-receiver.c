@@ -6,9 +6,8 @@
  *
  *     build/examples/game-receiver --server ws://127.0.0.1:8080/metrics?stream=game
  */
-#include <gst/gst.h>
+#include "stream-common.h"
 #include <gst/video/video.h>
-#include <glib-unix.h>
 #include <math.h>
 #include <string.h>
 
@@ -44,7 +43,7 @@ static const GOptionEntry options[] = {
 typedef struct
 {
   GMainLoop *loop;
-  int code;
+  gboolean failed;
   GstElement *pipeline;
   MloWsClient *client;          /* NULL: none */
   GMutex lock;                  /* protects what follows; a leaf */
@@ -57,6 +56,9 @@ typedef struct
   gint64 bytes;
   int width, height;
   guint8 grid[GRID * GRID];     /* luma of the newest picture, thinly */
+  gint64 decoding_us;           /* since then a picture is in the decoder; 0: none is */
+  double decode_ms;             /* sum over the second, of ... */
+  guint decoded;
   double moved, contrast;       /* mean change since the picture before, and deviation within */
   guint64 total, moving;        /* pictures, and of them those that differ from the one before */
 } App;
@@ -146,14 +148,42 @@ on_coded (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
+/* As it goes in; on_picture sees it come out. A decoder that holds pictures gives out an old one when it is done with the
+ * newest. */
+static GstPadProbeReturn
+on_decoder (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  App *app = data;
+
+  g_mutex_lock (&app->lock);
+  app->decoding_us = g_get_monotonic_time ();
+  g_mutex_unlock (&app->lock);
+  return GST_PAD_PROBE_OK;
+}
+
+static GstPadProbeReturn
+on_decoded (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  App *app = data;
+
+  g_mutex_lock (&app->lock);
+  if (app->decoding_us != 0) {
+    app->decode_ms += (double) (g_get_monotonic_time () - app->decoding_us) / 1000.0;
+    app->decoded++;
+  }
+  app->decoding_us = 0;
+  g_mutex_unlock (&app->lock);
+  return GST_PAD_PROBE_OK;
+}
+
 static gboolean
 on_second (gpointer data)
 {
   App *app = data;
   MloQoeSecond s = { 0 };
-  double kbps, score, mean_ms, moved, contrast;
+  double kbps, score, mean_ms, moved, contrast, decode_ms;
   guint freezes;
-  char text[256];
+  char text[320];
 
   g_mutex_lock (&app->lock);
   s.fps = app->frames;
@@ -165,7 +195,9 @@ on_second (gpointer data)
   moved = app->moved;
   contrast = app->contrast;
   s.psnr_db = mlo_qoe_psnr_db (kbps, MAX (s.fps, 1.0), 1.0, (double) app->width * app->height, 0.7);
-  app->frames = app->freezes = 0;
+  decode_ms = app->decoded > 0 ? app->decode_ms / app->decoded : 0.0;
+  app->frames = app->freezes = app->decoded = 0;
+  app->decode_ms = 0.0;
   app->gap_ms = app->delay_sum_ms = 0.0;
   app->bytes = 0;
   g_mutex_unlock (&app->lock);
@@ -174,13 +206,14 @@ on_second (gpointer data)
       ("%3.0f frames, %5.0f kbit/s, %dx%d, delay %.0f ms above its least, gaps %.0f ms, %u freezes, score %.0f, moved %.2f, "
       "contrast %.1f\n", s.fps, kbps, app->width, app->height, mean_ms, s.gap_ms, freezes, score, moved, contrast);
   if (app->client && isfinite (score)) {
-    char quality[G_ASCII_DTOSTR_BUF_SIZE], delay[G_ASCII_DTOSTR_BUF_SIZE];
+    char quality[G_ASCII_DTOSTR_BUF_SIZE], delay[G_ASCII_DTOSTR_BUF_SIZE], decode[G_ASCII_DTOSTR_BUF_SIZE];
 
     g_ascii_formatd (quality, sizeof quality, "%.4f", score / 100.0);
     g_ascii_formatd (delay, sizeof delay, "%.1f", mean_ms);
+    g_ascii_formatd (decode, sizeof decode, "%.2f", decode_ms);
     g_snprintf (text, sizeof text,
-        "{\"timestamp\": %" G_GINT64_FORMAT ", \"quality_score\": %s, \"queue_delay_ms\": %s, " "\"frame_drops\": %u}",
-        g_get_real_time () / 1000, quality, delay, freezes);
+        "{\"timestamp\": %" G_GINT64_FORMAT ", \"quality_score\": %s, \"queue_delay_ms\": %s, \"decode_time_ms\": %s, "
+        "\"frame_drops\": %u}", g_get_real_time () / 1000, quality, delay, decode, freezes);
     mlo_ws_client_send (app->client, text);
   }
   return G_SOURCE_CONTINUE;
@@ -198,23 +231,8 @@ static gboolean
 on_message (GstBus * bus, GstMessage * m, gpointer data)
 {
   App *app = data;
-  g_autoptr (GError) error = NULL;
 
-  if (GST_MESSAGE_TYPE (m) == GST_MESSAGE_ERROR) {
-    gst_message_parse_error (m, &error, NULL);
-    g_printerr ("ERROR: %s: %s\n", GST_MESSAGE_SRC_NAME (m), error->message);
-    app->code = 1;
-    g_main_loop_quit (app->loop);
-  } else if (GST_MESSAGE_TYPE (m) == GST_MESSAGE_EOS) {
-    g_main_loop_quit (app->loop);
-  }
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-on_end (gpointer loop)
-{
-  g_main_loop_quit (loop);
+  stream_handle_message (m, app->loop, &app->failed);
   return G_SOURCE_CONTINUE;
 }
 
@@ -252,7 +270,7 @@ start (App * app, GError ** error)
 {
   g_autofree char *launch = g_strdup_printf ("rtpbin name=r latency=%d rtpsession0::rtcp-min-interval=20000000 "
       "rtpsession0::rtcp-fraction=20000 udpsrc port=%d caps=\"" CAPS "\" ! r.recv_rtp_sink_0 "
-      "r. ! rtph264depay name=coded ! avdec_h264 ! videoconvert ! video/x-raw,format=I420 ! identity name=picture ! %s name=shown sync=false "
+      "r. ! rtph264depay name=coded ! avdec_h264 name=decoder ! videoconvert ! video/x-raw,format=I420 ! identity name=picture ! %s name=shown sync=false "
       "udpsrc port=%d ! r.recv_rtcp_sink_0 r.send_rtcp_src_0 ! udpsink host=%s port=%d sync=false async=false", latency,
       port,
       sink ? sink : "autovideosink", port + 1, host ? host : "127.0.0.1", port + 2);
@@ -260,8 +278,10 @@ start (App * app, GError ** error)
   app->pipeline = gst_parse_launch (launch, error);
   if (!app->pipeline || *error)
     return FALSE;
+  probe (app, "decoder", on_decoded);
   probe (app, "picture", on_picture);
   probe (app, "coded", on_coded);
+  probe (app, "coded", on_decoder);
   if (server) {
     MloWsConfig config = mlo_ws_config_default;
 
@@ -291,15 +311,12 @@ main (int argc, char **argv)
   }
   g_mutex_init (&app.lock);
   app.loop = g_main_loop_new (NULL, FALSE);
-  g_unix_signal_add (SIGINT, on_end, app.loop);
-  g_unix_signal_add (SIGTERM, on_end, app.loop);
+  stream_quit_when_asked (app.loop, seconds);
   if (start (&app, &error)) {
     g_autoptr (GstBus) bus = gst_element_get_bus (app.pipeline);
 
     gst_bus_add_watch (bus, on_message, &app);
     g_timeout_add_seconds (1, on_second, &app);
-    if (seconds > 0)
-      g_timeout_add_seconds ((guint) seconds, on_end, app.loop);
     g_main_loop_run (app.loop);
     if (snapshot)
       save_snapshot (&app);
@@ -307,7 +324,7 @@ main (int argc, char **argv)
     g_print ("%" G_GUINT64_FORMAT " pictures, %" G_GUINT64_FORMAT " of them moved\n", app.total, app.moving);
   } else {
     g_printerr ("ERROR: %s\n", error ? error->message : "the pipeline does not start");
-    app.code = 1;
+    app.failed = TRUE;
   }
   mlo_ws_client_free (app.client);
   if (app.pipeline)
@@ -315,5 +332,6 @@ main (int argc, char **argv)
   g_clear_object (&app.pipeline);
   g_main_loop_unref (app.loop);
   g_mutex_clear (&app.lock);
-  return app.code;
+  stream_deinit ();
+  return app.failed ? 1 : 0;
 }

@@ -3,6 +3,7 @@
 #include "stream-common.h"
 
 #include <gio/gio.h>
+#include <glib-unix.h>
 #include <math.h>
 #include <sys/socket.h>
 
@@ -33,6 +34,53 @@ stream_bind (guint port, GError ** error)
   if (setsockopt (g_socket_get_fd (s), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
     g_socket_set_option (s, SOL_SOCKET, SO_RCVBUF, size, NULL);
   return g_steal_pointer (&s);
+}
+
+void
+stream_handle_message (GstMessage * message, GMainLoop * loop, gboolean * failed)
+{
+  g_autoptr (GError) error = NULL;
+
+  switch (GST_MESSAGE_TYPE (message)) {
+    case GST_MESSAGE_ERROR:
+      gst_message_parse_error (message, &error, NULL);
+      g_printerr ("ERROR: %s: %s\n", GST_MESSAGE_SRC_NAME (message), error->message);
+      *failed = TRUE;
+      g_main_loop_quit (loop);
+      break;
+    case GST_MESSAGE_WARNING:
+      gst_message_parse_warning (message, &error, NULL);
+      g_printerr ("warning: %s: %s\n", GST_MESSAGE_SRC_NAME (message), error->message);
+      break;
+    case GST_MESSAGE_EOS:
+      g_main_loop_quit (loop);
+      break;
+    default:
+      break;
+  }
+}
+
+static gboolean
+quit (gpointer loop)
+{
+  g_main_loop_quit (loop);
+  return G_SOURCE_CONTINUE;
+}
+
+void
+stream_quit_when_asked (GMainLoop * loop, double seconds)
+{
+  g_unix_signal_add (SIGINT, quit, loop);
+  g_unix_signal_add (SIGTERM, quit, loop);
+  if (seconds > 0.0)
+    g_timeout_add ((guint) (seconds * 1000.0), quit, loop);
+}
+
+void
+stream_deinit (void)
+{
+  if (g_getenv ("GST_TRACERS"))
+    gst_deinit ();
 }
 
 static void

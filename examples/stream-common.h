@@ -26,6 +26,16 @@ GstCaps *stream_rtp_caps (gboolean twcc);
 /* A GSocket bound to 127.0.0.1:@port with a receive buffer that takes the burst after an outage. */
 GSocket *stream_bind (guint port, GError ** error);
 
+/* What a program does with any message of its bus, whatever else it does with it: says errors and warnings, and quits
+ * @loop on an error, where @failed becomes TRUE, and at the end of the stream. */
+void stream_handle_message (GstMessage * message, GMainLoop * loop, gboolean * failed);
+
+/* Quits @loop on SIGINT and SIGTERM, and after @seconds where that is more than 0. */
+void stream_quit_when_asked (GMainLoop * loop, double seconds);
+
+/* At the very end of a program that was asked for a report of what leaked (GST_TRACERS=leaks): it is made here. */
+void stream_deinit (void);
+
 /* Writes @structure as one JSON object: numbers, strings, booleans, enums by nick; the rest as text. */
 void stream_write_json (GString * out, const GstStructure * structure);
 

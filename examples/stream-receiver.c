@@ -9,7 +9,6 @@
  */
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <gst/app/gstappsink.h>
 #include <gst/gst.h>
 #include <gst/rtp/rtp.h>
@@ -258,21 +257,8 @@ static gboolean
 on_message (GstBus * bus, GstMessage * message, gpointer user_data)
 {
   Receiver *r = user_data;
-  g_autoptr (GError) error = NULL;
 
-  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
-    gst_message_parse_error (message, &error, NULL);
-    g_printerr ("stream-receiver: %s: %s\n", GST_OBJECT_NAME (message->src), error->message);
-    r->failed = TRUE;
-    g_main_loop_quit (r->loop);
-  }
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-on_quit (gpointer user_data)
-{
-  g_main_loop_quit (user_data);
+  stream_handle_message (message, r->loop, &r->failed);
   return G_SOURCE_CONTINUE;
 }
 
@@ -315,8 +301,7 @@ run (Receiver * r)
   r->depay = gst_bin_get_by_name (GST_BIN (r->pipeline), "depay");
   bus = gst_element_get_bus (r->pipeline);
   gst_bus_add_watch (bus, on_message, r);
-  g_unix_signal_add (SIGINT, on_quit, r->loop);
-  g_unix_signal_add (SIGTERM, on_quit, r->loop);
+  stream_quit_when_asked (r->loop, 0.0);
   g_timeout_add (ASK_AGAIN_MS, on_check, r);
 
   r->waiting = g_async_queue_new ();
@@ -383,5 +368,6 @@ main (int argc, char **argv)
     g_printerr ("stream-receiver: %s: %s\n", opt_frames, g_strerror (errno));
     code = 1;
   }
+  stream_deinit ();
   return code;
 }

@@ -10,7 +10,6 @@
  */
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <gst/app/gstappsrc.h>
 #include <gst/gst.h>
 #include <gst/video/video.h>
@@ -338,28 +337,12 @@ static gboolean
 on_message (GstBus * bus, GstMessage * message, gpointer user_data)
 {
   Sender *s = user_data;
-  g_autoptr (GError) error = NULL;
-  g_autofree char *details = NULL;
 
-  switch (GST_MESSAGE_TYPE (message)) {
-    case GST_MESSAGE_ERROR:
-      gst_message_parse_error (message, &error, &details);
-      g_printerr ("stream-sender: %s: %s\n", GST_OBJECT_NAME (message->src), error->message);
-      s->failed = TRUE;
-      g_main_loop_quit (s->loop);
-      break;
-    case GST_MESSAGE_WARNING:
-      gst_message_parse_warning (message, &error, &details);
-      g_printerr ("stream-sender: warning of %s: %s\n", GST_OBJECT_NAME (message->src), error->message);
-      log_event (s, "\"event\": \"warning\"");
-      break;
-    case GST_MESSAGE_ELEMENT:
-      if (gst_message_has_name (message, "mloptimizer-decision"))
-        log_structure (s, "decision", gst_message_get_structure (message));
-      break;
-    default:
-      break;
-  }
+  stream_handle_message (message, s->loop, &s->failed);
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_WARNING)
+    log_event (s, "\"event\": \"warning\"");
+  else if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ELEMENT && gst_message_has_name (message, "mloptimizer-decision"))
+    log_structure (s, "decision", gst_message_get_structure (message));
   return G_SOURCE_CONTINUE;
 }
 
@@ -379,13 +362,6 @@ watch (Sender * s)
 }
 
 /* ---- start and end ---- */
-
-static gboolean
-on_quit (gpointer user_data)
-{
-  g_main_loop_quit (user_data);
-  return G_SOURCE_CONTINUE;
-}
 
 static FILE *
 open_log (const char *path, const char *head)
@@ -424,10 +400,7 @@ run (Sender * s)
     }
   }
   watch (s);
-  g_unix_signal_add (SIGINT, on_quit, s->loop);
-  g_unix_signal_add (SIGTERM, on_quit, s->loop);
-  if (opt_seconds > 0)
-    g_timeout_add ((guint) (opt_seconds * 1000), on_quit, s->loop);
+  stream_quit_when_asked (s->loop, opt_seconds);
   if (gst_element_set_state (s->pipeline, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE) {
     /* The bus says why. */
     g_main_context_iteration (NULL, FALSE);
@@ -482,5 +455,6 @@ main (int argc, char **argv)
     code = 1;
   }
   g_mutex_clear (&s.events_lock);
+  stream_deinit ();
   return code;
 }

@@ -6,8 +6,7 @@
  *
  *     build/examples/webrtc-peers --peers 2 --seconds 20
  */
-#include <gst/gst.h>
-#include <glib-unix.h>
+#include "stream-common.h"
 
 #define MAX_PEERS 16
 #define TWCC "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
@@ -26,7 +25,8 @@ typedef struct
   GMainLoop *loop;
   GstElement *pipeline;
   Peer peers[MAX_PEERS];
-  int n_peers, code;
+  int n_peers;
+  gboolean failed;
 } App;
 
 static int seconds, n_peers = 1, width = 1280, height = 720, fps = 60;
@@ -147,36 +147,13 @@ static gboolean
 on_message (GstBus * bus, GstMessage * m, gpointer data)
 {
   App *app = data;
-  g_autoptr (GError) error = NULL;
 
-  switch (GST_MESSAGE_TYPE (m)) {
-    case GST_MESSAGE_ERROR:
-      gst_message_parse_error (m, &error, NULL);
-      g_printerr ("ERROR: %s: %s\n", GST_MESSAGE_SRC_NAME (m), error->message);
-      app->code = 1;
-      g_main_loop_quit (app->loop);
-      break;
-    case GST_MESSAGE_WARNING:
-      gst_message_parse_warning (m, &error, NULL);
-      g_printerr ("warning: %s\n", error->message);
-      break;
-    case GST_MESSAGE_ELEMENT:
-      if (gst_message_has_name (m, "mloptimizer-decision")) {
-        g_autofree char *text = gst_structure_to_string (gst_message_get_structure (m));
+  stream_handle_message (m, app->loop, &app->failed);
+  if (GST_MESSAGE_TYPE (m) == GST_MESSAGE_ELEMENT && gst_message_has_name (m, "mloptimizer-decision")) {
+    g_autofree char *text = gst_structure_to_string (gst_message_get_structure (m));
 
-        g_print ("%s\n", text);
-      }
-      break;
-    default:
-      break;
+    g_print ("%s\n", text);
   }
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-on_end (gpointer data)
-{
-  g_main_loop_quit (((App *) data)->loop);
   return G_SOURCE_CONTINUE;
 }
 
@@ -252,7 +229,7 @@ run (App * app)
   if (gst_element_set_state (app->pipeline, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE)
     return FALSE;
   g_main_loop_run (app->loop);
-  return app->code == 0;
+  return !app->failed;
 }
 
 static void
@@ -299,10 +276,7 @@ main (int argc, char **argv)
   }
   app.n_peers = CLAMP (n_peers, 1, MAX_PEERS);
   app.loop = g_main_loop_new (NULL, FALSE);
-  g_unix_signal_add (SIGINT, on_end, &app);
-  g_unix_signal_add (SIGTERM, on_end, &app);
-  if (seconds > 0)
-    g_timeout_add_seconds ((guint) seconds, on_end, &app);
+  stream_quit_when_asked (app.loop, seconds);
   good = run (&app);
   end (&app);
   for (int i = 0; i < app.n_peers; i++) {
@@ -310,5 +284,6 @@ main (int argc, char **argv)
     good = good && (seconds <= 0 || g_atomic_int_get ((gint *) & app.peers[i].frames) > 0);
   }
   g_main_loop_unref (app.loop);
+  stream_deinit ();
   return good ? 0 : 1;
 }

@@ -24,6 +24,8 @@ GST_DEBUG_CATEGORY_EXTERN (gst_ml_optimizer_debug);
 /* Frames flow and nothing comes back for this long: say so. */
 #define SILENCE_US (3 * SECOND_US)
 #define SILENCE_WITHOUT_RTP_US (5 * SECOND_US)
+/* A peer may join late; then it is time to say that it is not there. */
+#define PEER_MISSING_US (3 * SECOND_US)
 /* Of the least latency told, a tick: half of it in half a minute. */
 #define FLOOR_FORGET 0.002
 
@@ -69,6 +71,8 @@ struct _GstMloControl
   gint64 next_second_us, next_find_us, next_report_us, playing_since_us;
   gint64 without_us;            /* no encoder since then; 0: there is one */
   double told_floor_ms;         /* least latency that was told; < 0: none */
+  gboolean session_chosen;      /* the user's peer is a session on the path */
+  gint64 peer_missing_us;       /* it is nowhere since then; 0: it is there, or none was chosen */
   MloActuatorTraits traits;
   GstMloRecord records[RECORDS];
   MloPacket batch[BATCH];
@@ -83,6 +87,15 @@ update_traits (GstMloControl * c)
   mlo_controller_set_traits (c->controller, &c->traits);
 }
 
+/* Whose feedback counts: the sessions are told apart by themselves, connections by their transports. */
+static void
+choose_peer (GstMloControl * c)
+{
+  c->session_chosen = *c->settings.peer && gst_mlo_path_choose_session (&c->path, c->settings.peer);
+  gst_mlo_telemetry_choose_peer (c->telemetry, c->session_chosen ? c->path.session : NULL);
+  gst_mlo_transports_choose (c->transports, c->settings.peer);
+}
+
 static void
 find_path (GstMloControl * c, gint64 now_us)
 {
@@ -92,6 +105,7 @@ find_path (GstMloControl * c, gint64 now_us)
   c->next_find_us = now_us + REFIND_US;
   gst_mlo_path_clear (&c->path);
   gst_mlo_path_find (&c->path, c->src, top, c->settings.encoder);
+  choose_peer (c);
   gst_mlo_peer_marks_set (c->marks, c->path.sessions);
   if (gst_mlo_actuator_set_path (c->actuator, &c->path)) {
     for (guint i = 0; i < c->actuator->n_encoders; i++) {
@@ -102,7 +116,8 @@ find_path (GstMloControl * c, gint64 now_us)
     }
     if (gst_mlo_actuator_set_kbps (c->actuator) > 0.0)
       c->applied.bitrate_kbps = gst_mlo_actuator_set_kbps (c->actuator);
-    c->funcs->encoders_changed (c->user_data);
+    c->funcs->unwarn (c->user_data, 1u << GST_MLO_WARN_NO_ENCODER | 1u << GST_MLO_WARN_DEAF
+        | 1u << GST_MLO_WARN_REFUSED_BITRATE | 1u << GST_MLO_WARN_REFUSED_PRESET | 1u << GST_MLO_WARN_REFUSED_SIZE);
   }
   if (c->actuator->n_encoders > 0)
     c->without_us = 0;
@@ -193,6 +208,7 @@ refresh (GstMloControl * c)
 
   if (serial != c->settings_serial) {
     gboolean encoder = strcmp (settings.encoder, c->settings.encoder) != 0;
+    gboolean peer = strcmp (settings.peer, c->settings.peer) != 0;
 
     /* The start was chosen when the controller was made. */
     settings.limits.start_bitrate_kbps = c->settings.limits.start_bitrate_kbps;
@@ -200,8 +216,12 @@ refresh (GstMloControl * c)
     c->settings_serial = serial;
     mlo_controller_set_limits (c->controller, &settings.limits);
     set_explore (c);
-    if (encoder)
+    if (encoder || peer)
       g_atomic_int_set (&c->refind, 1);
+    if (peer) {
+      c->peer_missing_us = 0;
+      c->funcs->unwarn (c->user_data, 1u << GST_MLO_WARN_PEER);
+    }
   }
   gst_mlo_telemetry_get_format (c->telemetry, &format);
   if (format.serial != c->format_serial) {
@@ -231,6 +251,8 @@ take_snapshot (GstMloControl * c, const MloDecision * d)
   c->snapshot.valid = TRUE;
   c->snapshot.decision = *d;
   c->snapshot.sample = *sample;
+  c->snapshot.peer_decides = *c->settings.peer && c->peer_missing_us == 0 && (c->session_chosen
+      || gst_mlo_transports_has_chosen (c->transports));
   c->snapshot.applied = c->n_applied;
   c->snapshot.reports = c->n_reports;
   c->snapshot.trained = c->learn.learner != NULL;
@@ -281,7 +303,8 @@ report_refusal (GstMloControl * c, GstMloRefused refused, const GstMloDriven * r
     c->funcs->warn (c->user_data, GST_MLO_WARN_REFUSED_PRESET, text);
     update_traits (c);
   }
-  if (refused & GST_MLO_REFUSED_SIZE) {
+  /* Without a scaler it is not downstream's doing, and was said. */
+  if ((refused & GST_MLO_REFUSED_SIZE) && c->format.scalable) {
     g_clear_pointer (&text, g_free);
     text = g_strdup_printf ("nothing downstream takes pictures of %dx%d: the size stays as it is; remove the size from "
         "the caps behind this element to let it change, or leave resolution out of adapt", d->width, d->height);
@@ -414,6 +437,48 @@ check_setup (GstMloControl * c, gint64 now_us)
   }
 }
 
+static void
+list_session (gpointer session, gpointer text)
+{
+  GString *list = text;
+  GstObject *o = session, *parent = NULL;
+  g_autofree char *name = NULL;
+
+  /* A session of webrtcbin's or rtpbin's has a name of theirs, which says little. */
+  for (o = gst_object_ref (session); (parent = gst_object_get_parent (o)) && !GST_IS_PIPELINE (parent);) {
+    gst_object_unref (o);
+    o = parent;
+  }
+  name = gst_object_get_name (o);
+  g_string_append_printf (list, "%s%s", list->len > 0 ? ", " : "", name);
+  gst_object_unref (o);
+  gst_clear_object (&parent);
+}
+
+/* The peer that the user named is not there: the worst decides, which is not what was asked for. */
+static void
+check_peer (GstMloControl * c, gint64 now_us)
+{
+  g_autoptr (GString) there = g_string_new (NULL);
+  g_autofree char *text = NULL;
+
+  if (!*c->settings.peer || c->session_chosen || gst_mlo_transports_has_chosen (c->transports)) {
+    c->peer_missing_us = 0;
+    return;
+  }
+  if (c->peer_missing_us == 0)
+    c->peer_missing_us = now_us;
+  if (now_us - c->peer_missing_us < PEER_MISSING_US)
+    return;
+  if (c->path.sessions)
+    g_ptr_array_foreach (c->path.sessions, list_session, there);
+  gst_mlo_transports_list (c->transports, there);
+  text =
+      g_strdup_printf ("the property peer is %s, but nobody of that name or address is behind this element (there is: "
+      "%s); until then the one that fares worst decides", c->settings.peer, there->len > 0 ? there->str : "nobody");
+  c->funcs->warn (c->user_data, GST_MLO_WARN_PEER, text);
+}
+
 /* Once a second, for whoever reads the debug log. */
 static void
 log_state (GstMloControl * c, const MloSample * local)
@@ -477,13 +542,15 @@ take_told (GstMloControl * c, gint64 now_us, MloSample * local)
 
 /* What is only observed is not relieved, and would be thought overloaded for ever. */
 static void
-watch_load (GstMloControl * c, gint64 now_us)
+watch_load (GstMloControl * c, gint64 now_us, const MloSample * local)
 {
   MloEncoderLoad load = {.busy_ms = -1.0 };
 
   if (c->actuator->n_encoders > 0 && c->settings.mode == GST_MLO_MODE_CONTROL)
     gst_mlo_telemetry_get_load (c->telemetry, now_us, c->settings.limits.adapt & MLO_ADAPT_FRAMERATE ? c->applied.fps
         : 0.0, &load);
+  if (c->settings.mode == GST_MLO_MODE_CONTROL)
+    load.decode_ms = mlo_sample_get (local, MLO_FIELD_DECODE_TIME, 0.0);
   mlo_controller_on_encoder (c->controller, &load);
 }
 
@@ -592,6 +659,7 @@ on_tick (gpointer data)
     mlo_gpu_read (&c->gpu, now_us, &c->machine);
     read_report (c, now_us);
     check_setup (c, now_us);
+    check_peer (c, now_us);
     log_state (c, &local);
   }
   for (int i = 0; i < MLO_N_FIELDS; i++) {
@@ -600,7 +668,7 @@ on_tick (gpointer data)
   }
   take_told (c, now_us, &local);
   ask_transports (c, now_us);
-  watch_load (c, now_us);
+  watch_load (c, now_us, &local);
   check_encoders (c, now_us);
   c->altered = FALSE;
   act (c, mlo_controller_tick (c->controller, now_us, &local));
@@ -642,6 +710,7 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
   mlo_system_init (&c->system, NULL);
   c->settings_serial = funcs->get_settings (user_data, &c->settings);
 
+  c->transports = gst_mlo_transports_new ();
   gst_mlo_path_find (&c->path, src, top, c->settings.encoder);
   gst_mlo_actuator_set_path (actuator, &c->path);
   set_kbps = gst_mlo_actuator_set_kbps (actuator);
@@ -662,7 +731,6 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
   if (set_kbps > 0.0)
     c->applied.bitrate_kbps = set_kbps;
   c->rtp = gst_mlo_rtp_new (top, telemetry);
-  c->transports = gst_mlo_transports_new ();
   c->marks = gst_mlo_peer_marks_new ();
   gst_mlo_peer_marks_set (c->marks, c->path.sessions);
 

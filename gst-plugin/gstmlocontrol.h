@@ -23,6 +23,7 @@ typedef struct
   MloLimits limits;
   GstMloMode mode;
   char encoder[128];            /* the property `encoder`, "" where not set */
+  char peer[128];               /* likewise `peer` */
   double explore;               /* share, as in mlo_controller_set_explore(); where a learner is */
 } GstMloSettings;
 
@@ -41,6 +42,7 @@ typedef struct
   } encoders[GST_MLO_ENCODERS_MOST];    /* the first leads */
   guint64 applied;              /* decisions that changed something */
   guint64 reports;              /* receiver reports taken in */
+  gboolean peer_decides;        /* the one that the user chose is there */
   gboolean trained;             /* there is a learner, and @training is what it told last */
   MloLearnerReport training;
 } GstMloSnapshot;
@@ -63,6 +65,7 @@ typedef enum
   GST_MLO_WARN_TRAIN,
   GST_MLO_WARN_TRAIN_SAVE,
   GST_MLO_WARN_GROUP,
+  GST_MLO_WARN_PEER,
 } GstMloWarning;
 
 /* What the control thread asks of its element; called on that thread, without a lock. */
@@ -81,8 +84,8 @@ typedef struct
       const MloSample * sample, const GstMloSettings * settings, const GstMloFormat * format);
   /* The learner told what it has done; @before: what it told the last time. */
   void (*learned) (gpointer user_data, const MloLearnerReport * before, const MloLearnerReport * now);
-  /* Other encoders than before: what was warned of on account of those may be warned of again. */
-  void (*encoders_changed) (gpointer user_data);
+  /* What was warned of for these @causes (bits 1 << GstMloWarning) is no more, and may be warned of again. */
+  void (*unwarn) (gpointer user_data, guint causes);
   /* @text: for the user, complete. */
   void (*warn) (gpointer user_data, GstMloWarning cause, const char *text);
 } GstMloControlFuncs;

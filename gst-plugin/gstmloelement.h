@@ -81,7 +81,7 @@ guint gst_mlo_surface_settings (gpointer data, GstMloSettings * settings);
 gboolean gst_mlo_surface_decide (gpointer data, MloDecision * decision, const MloDecision * before);
 void gst_mlo_surface_decided (gpointer data, const MloDecision * decision, const MloDecision * before,
     gboolean applied);
-void gst_mlo_surface_encoders_changed (gpointer data);
+void gst_mlo_surface_unwarn (gpointer data, guint causes);
 void gst_mlo_surface_warn (gpointer data, GstMloWarning cause, const char *text);
 
 /* --- gstmloservices.c: what goes along with a stream: learner, group, recording, server --- */

@@ -98,6 +98,8 @@ static void
 limit_size (GstMlOptimizer * self, GstCaps * limits)
 {
   g_autoptr (GstCaps) pictures = gst_pad_get_current_caps (self->sinkpad);
+  g_autofree char *text = NULL;
+  GstElementFactory *factory;
   GstElement *scaler;
 
   if (!pictures || (!gst_caps_is_any (limits) && gst_mlo_scaler_memory (limits) != self->memory))
@@ -110,11 +112,18 @@ limit_size (GstMlOptimizer * self, GstCaps * limits)
     return;
   }
   scaler = gst_mlo_scaler_new (self->memory, pictures);
+  factory = scaler ? gst_element_get_factory (scaler) : NULL;
   if (scaler && replace_scaler (self, scaler, limits, pictures)) {
     self->placed = self->memory;
     return;
   }
-  GST_WARNING_OBJECT (self, "pictures in %s keep their size: their scaler does not take them", self->memory);
+  text =
+      g_strdup_printf
+      ("pictures in %s keep their size: %s does not start, or does not take them; put a size that it takes "
+      "before this element, or leave resolution out of adapt", self->memory ? self->memory : "this memory",
+      factory ? GST_OBJECT_NAME (factory) : "the element that scales them");
+  /* Before the control thread sees that there is no scaler any more: it would put it down to what is downstream. */
+  gst_mlo_surface_warn (self, GST_MLO_WARN_REFUSED_SIZE, text);
   gst_mlo_telemetry_set_input (self->telemetry, pictures, NULL);
 }
 

@@ -20,6 +20,23 @@ gst_mlo_path_top (GstElement * element)
   return GST_ELEMENT (o);
 }
 
+gboolean
+gst_mlo_path_is_named (GstElement * element, const char *name)
+{
+  GstObject *o = gst_object_ref (GST_OBJECT (element)), *parent;
+  gboolean found = FALSE;
+
+  while (o) {
+    g_autofree char *own = gst_object_get_name (o);
+
+    found |= g_strcmp0 (own, name) == 0;
+    parent = gst_object_get_parent (o);
+    gst_object_unref (o);
+    o = parent;
+  }
+  return found;
+}
+
 static gboolean
 is_factory (GstElement * element, const char *name)
 {
@@ -269,6 +286,20 @@ gst_mlo_path_prepare (const GstMloPath * path)
       g_string_append_printf (wrong, "%s%s: %s", wrong->len ? " " : "", GST_OBJECT_NAME (element), text);
   }
   return wrong->len ? g_string_free (g_steal_pointer (&wrong), FALSE) : NULL;
+}
+
+gboolean
+gst_mlo_path_choose_session (GstMloPath * path, const char *name)
+{
+  for (guint i = 0; path->sessions && i < path->sessions->len; i++) {
+    GstElement *session = g_ptr_array_index (path->sessions, i);
+
+    if (!gst_mlo_path_is_named (session, name))
+      continue;
+    gst_object_replace ((GstObject **) & path->session, GST_OBJECT (session));
+    return TRUE;
+  }
+  return FALSE;
 }
 
 void

@@ -49,8 +49,14 @@ void gst_mlo_path_find (GstMloPath * path, GstPad * src, GstElement * top, const
 /* Gives those encoders that are in NULL or READY the settings they need. (transfer full): what was wrong with the user's
  * own, for a warning, or NULL. */
 char *gst_mlo_path_prepare (const GstMloPath * path);
+/* From now on @name, where it is that of a session on the path or of a bin around one (a webrtcbin, an rtpbin), is the
+ * session whose reports are read; FALSE: none is. */
+gboolean gst_mlo_path_choose_session (GstMloPath * path, const char *name);
 void gst_mlo_path_clear (GstMloPath * path);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GstMloPath, gst_mlo_path_clear)
+
+/* Whether @name is that of @element or of a bin around it. */
+gboolean gst_mlo_path_is_named (GstElement * element, const char *name);
 
 /* The outermost parent of @element, which may be @element; owned by the caller. */
 GstElement *gst_mlo_path_top (GstElement * element);

@@ -78,19 +78,36 @@ gst_mlo_peers_count (const GstMloPeers * p, gint64 now_us)
   return n;
 }
 
+static gboolean
+is_heard (const GstMloPeers * p, gconstpointer session, gint64 now_us, int *at)
+{
+  for (guint i = 0; session && i < p->n; i++) {
+    *at = (int) i;
+    if (p->peers[i].session == session)
+      return now_us - p->peers[i].last_us <= GONE_US;
+  }
+  return FALSE;
+}
+
 guint
 gst_mlo_peers_take (GstMloPeers * p, gconstpointer session, gint64 now_us, MloPacket * packets, guint n)
 {
   int at = place_of (p, session);
   GstMloPeer *peer = &p->peers[at], *worst;
+  int at_chosen;
 
   note (peer, now_us, packets, n);
   if (!p->several && gst_mlo_peers_count (p, now_us) < 2)
     return n;
   p->several = TRUE;
+  if (is_heard (p, p->chosen, now_us, &at_chosen)) {
+    p->worst = at_chosen;
+    p->since_us = now_us;
+  }
   worst = p->worst >= 0 ? &p->peers[p->worst] : NULL;
   if (!worst || now_us - worst->last_us > GONE_US
-      || (peer != worst && now_us - p->since_us > STAYS_US && trouble (peer) > trouble (worst) + WORSE_MS)) {
+      || (peer != worst && worst->session != p->chosen && now_us - p->since_us > STAYS_US
+          && trouble (peer) > trouble (worst) + WORSE_MS)) {
     p->worst = at;
     p->since_us = now_us;
   }

@@ -12,7 +12,8 @@ G_BEGIN_DECLS
 
 /**
  * GstMloPeers: feedback of several receivers of one stream, each behind an rtpsession of its own (webrtcbins behind a
- * tee), which all comes up to the one encoder. Of these the one that fares worst is handed on. Plain struct, guarded
+ * tee), which all comes up to the one encoder. Of these the one that was chosen is handed on; while none was, or that one is
+ * not heard, the one that fares worst. Plain struct, guarded
  * by whoever holds it.
  */
 typedef struct
@@ -30,6 +31,7 @@ typedef struct
   int worst;                    /* < 0: none yet */
   gint64 since_us;              /* it is the worst */
   gboolean several;             /* were there ever */
+  gconstpointer chosen;         /* session; NULL: none */
 } GstMloPeers;
 
 void gst_mlo_peers_init (GstMloPeers * p);

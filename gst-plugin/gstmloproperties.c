@@ -65,6 +65,7 @@ gst_mlo_properties_clear (GstMloProperties * p)
 {
   g_free (p->models_folder);
   g_free (p->encoder);
+  g_free (p->peer);
   g_free (p->server);
   g_free (p->server_token);
   g_free (p->server_ca);
@@ -115,6 +116,10 @@ gst_mlo_properties_set (GstMloProperties * p, guint id, const GValue * value)
     case GST_MLO_PROP_ENCODER:
       g_free (p->encoder);
       p->encoder = g_value_dup_string (value);
+      break;
+    case GST_MLO_PROP_PEER:
+      g_free (p->peer);
+      p->peer = g_value_dup_string (value);
       break;
     case GST_MLO_PROP_SERVER:
       g_free (p->server);
@@ -205,6 +210,9 @@ gst_mlo_properties_get (const GstMloProperties * p, guint id, GValue * value)
     case GST_MLO_PROP_ENCODER:
       g_value_set_string (value, p->encoder);
       break;
+    case GST_MLO_PROP_PEER:
+      g_value_set_string (value, p->peer);
+      break;
     case GST_MLO_PROP_SERVER:
       g_value_set_string (value, p->server);
       break;
@@ -293,6 +301,18 @@ gst_mlo_properties_install (GObjectClass * klass)
       g_param_spec_string ("encoder", "Encoder",
       "Name of the one element to drive, where it is not the encoders found downstream: NAME[/PROPERTY[/bps|kbps]]",
       NULL, live);
+  /**
+   * GstMlOptimizer:peer:
+   *
+   * Of several receivers of the one encode (webrtcbins or rtpbins behind a tee, callers of an SRT sink) the one whose
+   * feedback counts: the name of its element (a webrtcbin, an rtpbin, an rtpsession, a sink, or a bin around it), or an SRT
+   * caller's address as HOST or HOST:PORT. Unset, and while it is not there or was not heard for 2 s, the one that fares
+   * worst decides; that it is not there is a warning, once.
+   */
+  props[GST_MLO_PROP_PEER] =
+      g_param_spec_string ("peer", "Peer",
+      "Of several receivers the one whose feedback decides: name of its webrtcbin, session or sink, or an SRT caller's "
+      "address; unset: the one that fares worst", NULL, live);
   /**
    * GstMlOptimizer:server:
    *
@@ -397,7 +417,8 @@ gst_mlo_properties_install (GObjectClass * klass)
    * full), `frames-encoded`, `bytes-encoded`, `keyframes`, `bytes-in-flight`, `feedback-reports`,
    * `feedback-packets`, `feedback-packets-lost`, `feedback-packets-missed` (not taken in, for want of room),
    * `receiver-reports`, `qos-messages`, `qos-events`, `metrics-messages` (of the application or the server),
-   * `metrics-rejected` (fields in them), `decisions-applied`. Further `encoder` (#gchararray, factory name),
+   * `metrics-rejected` (fields in them), `decisions-applied`. `peers` (#guint: receivers whose feedback per packet comes) and
+   * `peer-decides` (#gboolean: the one of #GstMlOptimizer:peer is there). Further `encoder` (#gchararray, factory name),
    * `encoder-bitrate` (#guint, bit/s, last given to its property), `encoder-deaf` and `has-models` (#gboolean). Of several
    * encoders the first that is named is the one that leads, the bitrate is that of all, and deaf is any; `encoders`
    * (#GstStructure) has each as `encoder-0`, `encoder-1`, ... (#GstStructure) with `name`, `factory` (#gchararray), `bitrate` and `deaf`.
@@ -413,7 +434,7 @@ gst_mlo_properties_install (GObjectClass * klass)
    * Measurements of the last tick, each #gdouble and present only while valid: `latency_ms` (round trip),
    * `queue_delay_ms`, `jitter_ms`, `packet_loss` (0..1), `bandwidth_kbps` (the path's capacity, kbit/s
    * with headers), `delivered_kbps`, `sent_kbps`, `bitrate_kbps` (target), `encoded_kbps` (measured), `fps`,
-   * `frame_time_ms`, `encode_time_ms`, `frame_drops` (downstream, in the last second), `buffer_occupancy` (0..1 of
+   * `frame_time_ms`, `encode_time_ms`, `decode_time_ms` (as the receiver tells), `frame_drops` (downstream, in the last second), `buffer_occupancy` (0..1 of
    * the window), `cpu_usage`, `gpu_usage`, `memory_usage`, `complexity`, `quality_score` (0..1), and
    * #gint `width` and `height` in pixels at the encoder.
    *

@@ -28,6 +28,7 @@ enum
   GST_MLO_PROP_INTERVAL,
   GST_MLO_PROP_MODELS,
   GST_MLO_PROP_ENCODER,
+  GST_MLO_PROP_PEER,
   GST_MLO_PROP_SERVER,
   GST_MLO_PROP_SERVER_TOKEN,
   GST_MLO_PROP_SERVER_CA,
@@ -54,7 +55,7 @@ typedef struct
   int min_framerate, max_framerate, min_height;
   guint adapt;
   GstMloMode mode;
-  char *models_folder, *encoder;
+  char *models_folder, *encoder, *peer;
   char *server, *server_token, *server_ca;
   char *record;
   gboolean train;

@@ -83,7 +83,7 @@ GST_ELEMENT_REGISTER_DEFINE (mloptimizer, "mloptimizer", GST_RANK_NONE, GST_TYPE
 
 static const GstMloControlFuncs control_funcs = {
   gst_mlo_surface_settings, gst_mlo_surface_decide, gst_mlo_surface_decided, gst_mlo_services_report,
-  gst_mlo_services_learned, gst_mlo_surface_encoders_changed, gst_mlo_surface_warn
+  gst_mlo_services_learned, gst_mlo_surface_unwarn, gst_mlo_surface_warn
 };
 
 /* --- states --- */

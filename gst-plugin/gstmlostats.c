@@ -150,6 +150,8 @@ gst_mlo_stats_structure (const GstMloStats * stats)
       "qos-events", G_TYPE_UINT64, n->qos_events,
       "metrics-messages", G_TYPE_UINT64, n->metrics,
       "metrics-rejected", G_TYPE_UINT64, n->metrics_rejected,
+      "peers", G_TYPE_UINT, n->peers,
+      "peer-decides", G_TYPE_BOOLEAN, now->peer_decides,
       "decisions-applied", G_TYPE_UINT64, now->applied,
       "encoder", G_TYPE_STRING, now->n_encoders > 0 ? now->encoders[0].factory : "",
       "encoder-bitrate", G_TYPE_UINT, gst_mlo_bits (encoders_kbps),

@@ -51,6 +51,7 @@ gst_mlo_surface_own_settings (GstMlOptimizer * self, GstMloSettings * s)
   s->mode = self->user.mode;
   s->explore = self->user.train_explore / 100.0;
   gst_mlo_server_narrow (s, &self->asked);
+  g_strlcpy (s->peer, self->user.peer ? self->user.peer : "", sizeof s->peer);
   g_strlcpy (s->encoder, self->user.encoder ? self->user.encoder : "", sizeof s->encoder);
 }
 
@@ -124,13 +125,12 @@ gst_mlo_surface_warn (gpointer data, GstMloWarning cause, const char *text)
 }
 
 void
-gst_mlo_surface_encoders_changed (gpointer data)
+gst_mlo_surface_unwarn (gpointer data, guint causes)
 {
   GstMlOptimizer *self = data;
 
   GST_OBJECT_LOCK (self);
-  self->warned &= ~(1u << GST_MLO_WARN_NO_ENCODER | 1u << GST_MLO_WARN_DEAF | 1u << GST_MLO_WARN_REFUSED_BITRATE
-      | 1u << GST_MLO_WARN_REFUSED_PRESET | 1u << GST_MLO_WARN_REFUSED_SIZE);
+  self->warned &= ~causes;
   GST_OBJECT_UNLOCK (self);
 }
 

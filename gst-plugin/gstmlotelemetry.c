@@ -735,7 +735,7 @@ gst_mlo_telemetry_get_load (GstMloTelemetry * t, gint64 now_us, double fps, MloE
   GstMloFormat format;
 
   load->busy_ms = -1.0;
-  load->fps = load->due_fps = 0.0;
+  load->fps = load->due_fps = load->decode_ms = 0.0;
   for (guint i = 0; i < t->history_count; i++) {
     const Snapshot *s = &t->history[(t->history_next + HISTORY - 1 - i) % HISTORY];
 
@@ -785,6 +785,14 @@ gst_mlo_telemetry_get_counts (GstMloTelemetry * t, GstMloCounts * counts)
   g_mutex_lock (&t->lock);
   *counts = t->counts;
   counts->peers = gst_mlo_peers_count (&t->peers, g_get_monotonic_time ());
+  g_mutex_unlock (&t->lock);
+}
+
+void
+gst_mlo_telemetry_choose_peer (GstMloTelemetry * t, gconstpointer session)
+{
+  g_mutex_lock (&t->lock);
+  t->peers.chosen = session;
   g_mutex_unlock (&t->lock);
 }
 

@@ -141,6 +141,8 @@ void gst_mlo_telemetry_get_load (GstMloTelemetry * t, gint64 now_us, double fps,
 void gst_mlo_telemetry_forget (GstMloTelemetry * t);
 void gst_mlo_telemetry_get_format (GstMloTelemetry * t, GstMloFormat * format);
 void gst_mlo_telemetry_get_counts (GstMloTelemetry * t, GstMloCounts * counts);
+/* Whose feedback per packet counts, of several; NULL: the worst's. @session is only compared. */
+void gst_mlo_telemetry_choose_peer (GstMloTelemetry * t, gconstpointer session);
 void gst_mlo_telemetry_set_window (GstMloTelemetry * t, guint64 limit_bytes, gint64 probe_interval_us);
 /* As mlo_alert_set(). */
 void gst_mlo_telemetry_set_alert (GstMloTelemetry * t, gboolean eager, double target_delay_ms);

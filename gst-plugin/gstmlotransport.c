@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstmlotransport.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "mlo-tcp.h"
@@ -17,6 +18,7 @@ GST_DEBUG_CATEGORY_STATIC (gst_mlo_transport_debug);
 #define RIST_PACKET (7 * 188 + 12 + 28)
 /* RTMP's handshake is not in its count. */
 #define RTMP_HANDSHAKE 3073
+#define MAX_NAME 128
 /* Elements between encoder and sink that are looked at for queues. */
 #define MAX_HOPS 16
 
@@ -41,26 +43,56 @@ struct _GstMloTransports
   gint64 now_us;
   gboolean any;
   MloTransportView worst;
+  char chosen[MAX_NAME];        /* "": none */
+  gboolean chosen_there, chosen_any;    /* connected; and has told enough */
+  MloTransportView chosen_view;
+  GString *names;               /* of this poll */
 };
 
 GstMloTransports *
 gst_mlo_transports_new (void)
 {
+  GstMloTransports *t = g_new0 (GstMloTransports, 1);
+
   GST_DEBUG_CATEGORY_INIT (gst_mlo_transport_debug, "mlotransport", 0, "what transports tell mloptimizer");
-  return g_new0 (GstMloTransports, 1);
+  t->names = g_string_new (NULL);
+  return t;
 }
 
 void
 gst_mlo_transports_free (GstMloTransports * t)
 {
+  if (!t)
+    return;
+  g_string_free (t->names, TRUE);
   g_free (t);
 }
 
-static void
-take (GstMloTransports * t, GstElement * element, guint64 key, const MloTransportReport * report)
+/* @address: of the other end, where the sink has several; NULL: the sink is its name. */
+static gboolean
+is_chosen (GstMloTransports * t, GstElement * element, const char *address)
 {
+  gsize n = strlen (t->chosen);
+  g_autofree char *name = address ? NULL : gst_object_get_name (GST_OBJECT (element));
+
+  if (t->names->len < 512)
+    g_string_append_printf (t->names, "%s%s", t->names->len > 0 ? ", " : "", address ? address : name);
+  if (n == 0)
+    return FALSE;
+  /* With or without the port. */
+  if (address && strncmp (address, t->chosen, n) == 0 && (address[n] == '\0' || address[n] == ':'))
+    return TRUE;
+  return gst_mlo_path_is_named (element, t->chosen);
+}
+
+static void
+take (GstMloTransports * t, GstElement * element, guint64 key, const char *address, const MloTransportReport * report)
+{
+  gboolean chosen = is_chosen (t, element, address);
   Connection *c = NULL;
   MloTransportView view;
+
+  t->chosen_there |= chosen;
 
   for (guint i = 0; i < MAX_CONNECTIONS; i++) {
     Connection *at = &t->connections[i];
@@ -87,6 +119,10 @@ take (GstMloTransports * t, GstElement * element, guint64 key, const MloTranspor
   GST_LOG_OBJECT (element, "rtt %.1f queue %.1f ms (grows %.2f), sent %.0f delivered %.0f kbit/s, waiting %"
       G_GINT64_FORMAT " bytes, loss %.3f", view.rtt_ms, view.queue_ms, view.growth, view.sent_kbps, view.delivered_kbps,
       report->waiting_bytes, view.loss);
+  if (chosen && (!t->chosen_any || mlo_transport_view_worse (&view, &t->chosen_view))) {
+    t->chosen_view = view;
+    t->chosen_any = TRUE;
+  }
   if (!t->any || mlo_transport_view_worse (&view, &t->worst))
     t->worst = view;
   t->any = TRUE;
@@ -141,8 +177,29 @@ structure_at (const GValue * array, guint i, guint * n)
 
 /* --- SRT --- */
 
+/* HOST:PORT of a GInetSocketAddress, without linking GIO for it; NULL: it is none. */
+static char *
+address_text (GObject * socket, guint * port)
+{
+  g_autoptr (GObject) address = NULL;
+  char text[INET6_ADDRSTRLEN] = "";
+  gpointer bytes = NULL;
+  int family = 0;
+
+  if (!g_object_class_find_property (G_OBJECT_GET_CLASS (socket), "port")
+      || !g_object_class_find_property (G_OBJECT_GET_CLASS (socket), "address"))
+    return NULL;
+  g_object_get (socket, "port", port, "address", &address, NULL);
+  if (!address)
+    return NULL;
+  g_object_get (address, "bytes", &bytes, "family", &family, NULL);
+  if (!bytes || !inet_ntop (family, bytes, text, sizeof text))
+    return NULL;
+  return g_strdup_printf (family == AF_INET6 ? "[%s]:%u" : "%s:%u", text, *port);
+}
+
 static void
-take_srt (GstMloTransports * t, GstElement * sink, guint64 which, const GstStructure * s)
+take_srt (GstMloTransports * t, GstElement * sink, guint64 which, const char *address, const GstStructure * s)
 {
   MloTransportReport r = {.rtt_ms = -1.0,.acked_bytes = -1,.waiting_bytes = -1 };
 
@@ -152,7 +209,7 @@ take_srt (GstMloTransports * t, GstElement * sink, guint64 which, const GstStruc
   r.sent_bytes = counter (s, "bytes-sent");
   r.sent_packets = counter (s, "packets-sent");
   r.lost_packets = counter (s, "packets-sent-lost") + counter (s, "packets-sent-dropped");
-  take (t, sink, key_of (sink, which), &r);
+  take (t, sink, key_of (sink, which), address, &r);
 }
 
 static void
@@ -167,25 +224,24 @@ read_srt (GstMloTransports * t, GstElement * sink)
     return;
   callers = gst_structure_get_value (stats, "callers");
   if (!callers) {
-    take_srt (t, sink, 0, stats);
+    take_srt (t, sink, 0, NULL, stats);
     return;
   }
   for (guint i = 0; i < n && i < MAX_CONNECTIONS; i++) {
     const GstStructure *s = structure_at (callers, i, &n);
-    const GValue *address = s ? gst_structure_get_value (s, "caller-address") : NULL;
+    const GValue *value = s ? gst_structure_get_value (s, "caller-address") : NULL;
+    g_autofree char *address = NULL;
     guint64 which = i + 1;
     GObject *object;
     guint port = 0;
 
     if (!s)
       continue;
-    /* Callers come and go: the place in the list is no name. (A GInetSocketAddress, without linking GIO for it.) */
-    if (address && G_VALUE_HOLDS_OBJECT (address) && (object = g_value_get_object (address))
-        && g_object_class_find_property (G_OBJECT_GET_CLASS (object), "port")) {
-      g_object_get (object, "port", &port, NULL);
+    /* Callers come and go: the place in the list is no name. */
+    if (value && G_VALUE_HOLDS_OBJECT (value) && (object = g_value_get_object (value))
+        && (address = address_text (object, &port)))
       which = (guint64) port + MAX_CONNECTIONS;
-    }
-    take_srt (t, sink, which, s);
+    take_srt (t, sink, which, address, s);
   }
 }
 
@@ -217,7 +273,7 @@ read_rist (GstMloTransports * t, GstElement * sink)
     r.sent_bytes = r.sent_packets * RIST_PACKET;
     /* Asked for again is lost; several times over where a retransmission was lost, too. */
     r.lost_packets = again;
-    take (t, sink, key_of (sink, i), &r);
+    take (t, sink, key_of (sink, i), NULL, &r);
   }
 }
 
@@ -323,7 +379,7 @@ take_tcp (GstMloTransports * t, GstElement * sink, guint16 port, guint64 written
   r.waiting_bytes = (gint64) (info.waiting_bytes + queued_bytes (sink));
   r.sent_packets = info.sent_segments;
   r.lost_packets = info.retransmitted_segments;
-  take (t, sink, key_of (sink, s->tcp.cookie), &r);
+  take (t, sink, key_of (sink, s->tcp.cookie), NULL, &r);
   return TRUE;
 }
 
@@ -347,7 +403,7 @@ read_rtmp (GstMloTransports * t, GstElement * sink)
   r.sent_bytes = out;
   r.acked_bytes = (gint64) MIN (acked, out);
   r.waiting_bytes = (gint64) (out - MIN (acked, out) + queued_bytes (sink));
-  take (t, sink, key_of (sink, 0), &r);
+  take (t, sink, key_of (sink, 0), NULL, &r);
 }
 
 static void
@@ -418,7 +474,8 @@ gboolean
 gst_mlo_transports_poll (GstMloTransports * t, GPtrArray * sinks, gint64 now_us, MloTransportView * view)
 {
   t->now_us = now_us;
-  t->any = FALSE;
+  t->any = t->chosen_there = t->chosen_any = FALSE;
+  g_string_truncate (t->names, 0);
   for (guint i = 0; sinks && i < sinks->len; i++) {
     int which = find_known (g_ptr_array_index (sinks, i));
 
@@ -426,6 +483,25 @@ gst_mlo_transports_poll (GstMloTransports * t, GPtrArray * sinks, gint64 now_us,
       known[which].read (t, g_ptr_array_index (sinks, i));
   }
   if (t->any)
-    *view = t->worst;
+    *view = t->chosen_any ? t->chosen_view : t->worst;
   return t->any;
+}
+
+void
+gst_mlo_transports_choose (GstMloTransports * t, const char *name)
+{
+  g_strlcpy (t->chosen, name, sizeof t->chosen);
+}
+
+gboolean
+gst_mlo_transports_has_chosen (GstMloTransports * t)
+{
+  return t->chosen_there;
+}
+
+void
+gst_mlo_transports_list (GstMloTransports * t, GString * text)
+{
+  if (t->names->len > 0)
+    g_string_append_printf (text, "%s%s", text->len > 0 ? ", " : "", t->names->str);
 }

@@ -28,5 +28,13 @@ gboolean gst_mlo_transports_know (GstElement * element);
  */
 gboolean gst_mlo_transports_poll (GstMloTransports * t, GPtrArray * sinks, gint64 now_us, MloTransportView * view);
 
+/* Of several connections the one through the sink called @name (or in a bin of that name), or with the SRT caller of that
+ * address (HOST or HOST:PORT), counts from the next poll on, as long as it is there; "": the worst. */
+void gst_mlo_transports_choose (GstMloTransports * t, const char *name);
+/* Whether it was at the last poll. */
+gboolean gst_mlo_transports_has_chosen (GstMloTransports * t);
+/* Appends the names and addresses that can be chosen, as of the last poll. */
+void gst_mlo_transports_list (GstMloTransports * t, GString * text);
+
 G_END_DECLS
 #endif

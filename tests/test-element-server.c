@@ -6,6 +6,7 @@
 
 #include "element-helpers.h"
 #include "mlo-message.h"
+#include "mlo-ws-client.h"
 #include "ws-helpers.h"
 
 #define LONG_S 30.0             /* what a condition may take on a busy machine */
@@ -624,6 +625,82 @@ test_cycles (void)
   }
 }
 
+/* --- through a hub --- */
+
+static void
+on_hub_text (gpointer data, const char *text, gsize length)
+{
+}
+
+typedef struct
+{
+  MloWsClient *player;
+  gint64 next_us;
+  gboolean tells;
+  double score;                 /* that is to be seen */
+  gboolean is;                  /* or not to be seen */
+} Player;
+
+static gboolean
+sees_score (Run * r, gpointer data)
+{
+  Player *p = data;
+  double score;
+
+  while (g_main_context_iteration (NULL, FALSE));
+  if (p->tells && g_get_monotonic_time () >= p->next_us) {
+    mlo_ws_client_send (p->player, "{\"quality_score\": 0.4321}");
+    p->next_us = g_get_monotonic_time () + 300000;
+  }
+  score = run_measure (r, "quality_score");
+  return score >= 0.0 && (ABS (score - p->score) < 1e-9) == p->is;
+}
+
+/* What the player's end makes of it stands in for the sender's estimate, as long as it is told. */
+static void
+test_score (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSubprocess) hub =
+      g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error, g_getenv ("MLO_TOOL"), "serve", "--listen",
+      "127.0.0.1:0", NULL);
+  g_autoptr (GDataInputStream) out = NULL;
+  g_autofree char *address = NULL, *uri = NULL;
+  MloWsConfig config = mlo_ws_config_default;
+  const MloWsFuncs funcs = { on_hub_text, NULL };
+  Player player = {.score = 0.4321 };
+  Run *r = run_new (LAUNCH);
+
+  g_assert_no_error (error);
+  out = g_data_input_stream_new (g_subprocess_get_stdout_pipe (hub));
+  while (!address) {
+    g_autofree char *line = g_data_input_stream_read_line (out, NULL, NULL, &error);
+
+    g_assert_no_error (error);
+    g_assert_nonnull (line);
+    if (g_str_has_prefix (line, "metrics: "))
+      address = g_strdup (g_strstrip (line + strlen ("metrics: ")));
+  }
+  uri = g_strconcat (address, "?stream=game", NULL);
+  g_object_set (r->element, "server", uri, NULL);
+  config.uri = uri;
+  player.player = mlo_ws_client_new (NULL, &config, &funcs, NULL, &error);
+  g_assert_no_error (error);
+  mlo_ws_client_start (player.player);
+  run_play (r);
+  wait_stat (r, "server-connects", 1);
+  g_assert_true (run_until (r, LONG_S, sees_score, &player));   /* the estimate */
+  player.tells = player.is = TRUE;
+  g_assert_true (run_until (r, LONG_S, sees_score, &player));
+  player.tells = player.is = FALSE;
+  g_assert_true (run_until (r, LONG_S, sees_score, &player));
+  run_assert_clean (r, NULL);
+  run_free (r);
+  mlo_ws_client_free (player.player);
+  g_subprocess_force_exit (hub);
+  g_subprocess_wait (hub, NULL, NULL);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -635,6 +712,7 @@ main (int argc, char **argv)
   g_test_add_func ("/element-server/token-hidden", test_token_hidden);
   g_test_add_func ("/element-server/answer", test_answer);
   g_test_add_func ("/element-server/limits", test_limits);
+  g_test_add_func ("/element-server/score", test_score);
   g_test_add_func ("/element-server/faults", test_faults);
   g_test_add_func ("/element-server/gone", test_gone);
   g_test_add_func ("/element-server/tls", test_tls);

@@ -100,6 +100,43 @@ test_leaves (void)
   g_assert_cmpuint (gst_mlo_peers_count (&p.peers, p.now_us), ==, 1);
 }
 
+/* The one that was chosen decides while it is heard, however the others fare; then the worst of them. */
+static void
+test_chosen (void)
+{
+  const double none[] = { 0.0, 0.0, 0.0 }, bad[] = { 5.0, 300.0, 20.0 };
+  Peers p = {.now_us = 1000000 };
+
+  gst_mlo_peers_init (&p.peers);
+  p.peers.chosen = &names[0];
+  second (&p, 3, none, none);
+  reset (&p);
+  second (&p, 3, bad, none);
+  g_assert_cmpuint (p.taken[0], ==, 200);
+  g_assert_cmpuint (p.taken[1] + p.taken[2], ==, 0);
+  /* Live: another one, nobody, somebody who is not there. */
+  p.peers.chosen = &names[2];
+  reset (&p);
+  second (&p, 3, bad, none);
+  g_assert_cmpuint (p.taken[2], >=, 190);
+  g_assert_cmpuint (p.taken[1], ==, 0);
+  for (guint i = 0; i < 2; i++) {
+    p.peers.chosen = i == 0 ? NULL : (gconstpointer) & p;
+    second (&p, 3, bad, none);
+    reset (&p);
+    second (&p, 3, bad, none);
+    g_assert_cmpuint (p.taken[1], ==, 200);
+  }
+  /* It was heard, and is not any more. */
+  p.peers.chosen = &names[2];
+  second (&p, 3, bad, none);
+  for (guint i = 0; i < 3; i++)
+    second (&p, 2, bad, none);
+  reset (&p);
+  second (&p, 2, bad, none);
+  g_assert_cmpuint (p.taken[1], ==, 200);
+}
+
 static GstPadProbeReturn
 see (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
@@ -149,6 +186,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peers/alone", test_alone);
   g_test_add_func ("/peers/worst", test_worst);
   g_test_add_func ("/peers/leaves", test_leaves);
+  g_test_add_func ("/peers/chosen", test_chosen);
   g_test_add_func ("/peers/marks", test_marks);
   return g_test_run ();
 }

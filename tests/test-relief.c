@@ -245,7 +245,7 @@ parts_init (Parts * p)
 static void
 observe (Parts * p, double busy_ms, double fps, double due, double cpu, gint64 for_us)
 {
-  MloEncoderLoad load = { busy_ms, fps, due };
+  MloEncoderLoad load = {.busy_ms = busy_ms,.fps = fps,.due_fps = due };
 
   for (gint64 end_us = p->ctx.now_us + for_us; p->ctx.now_us < end_us;) {
     p->ctx.now_us += TICK_US;
@@ -288,6 +288,58 @@ test_overload (void)
     g_assert_cmpint (p.relief.overloaded, ==, rows[i].over);
     g_assert_cmpint (mlo_relief_act (&p.relief, &p.ladder, &p.ctx), ==,
         rows[i].over ? MLO_ACTION_PRESET_FASTER : MLO_ACTION_NONE);
+  }
+}
+
+/* A decoder that the receiver tells is too slow: smaller pictures, then fewer, never a preset, once in three seconds, and
+ * no size that it would not bear. */
+static void
+test_decoder (void)
+{
+  Parts p;
+  double decode_ms[] = { 12.0, 20.0, 30.0 };
+  guint last = 0;
+
+  parts_init (&p);
+  for (guint i = 0; i < G_N_ELEMENTS (decode_ms); i++) {
+    MloEncoderLoad load = { 2.0, 60.0, 60.0, decode_ms[i] };
+    guint acted = 0;
+
+    for (gint64 end_us = p.ctx.now_us + 4 * G_USEC_PER_SEC; p.ctx.now_us < end_us;) {
+      MloAction action;
+
+      p.ctx.now_us += TICK_US;
+      mlo_relief_observe (&p.relief, p.ctx.now_us, &load, mlo_ladder_fps (&p.ladder), 0.5);
+      mlo_relief_context (&p.relief, &p.ctx);
+      action = mlo_relief_act (&p.relief, &p.ladder, &p.ctx);
+      acted += action != MLO_ACTION_NONE;
+      if (action != MLO_ACTION_NONE) {
+        g_assert_cmpint (action, ==, i == 1 || p.traits.can_resolution ? MLO_ACTION_RESOLUTION_DOWN
+            : MLO_ACTION_FPS_DOWN);
+        g_assert_true (p.relief.for_decoder);
+        /* What it takes now is less. */
+        load.decode_ms *= p.traits.can_resolution ? 0.4 : 1.0;
+      }
+    }
+    g_assert_cmpuint (acted, ==, i == 0 ? 0 : 1);
+    g_assert_cmpint (p.relief.step, ==, 0);
+    if (i == 1) {
+      g_assert_cmpuint (p.ladder.size.index, >, last);
+      last = p.ladder.size.index;
+      p.traits.can_resolution = FALSE;
+    }
+  }
+  g_assert_cmpuint (p.ladder.size.index, ==, last);
+  g_assert_cmpuint (p.ladder.rate.index, >, 0);
+  /* The ladder sees it. */
+  g_assert_cmpfloat (p.ctx.encoder_share, >, 0.5);
+  /* Not told any more: nothing is held against it. */
+  {
+    MloEncoderLoad load = { 2.0, 30.0, 30.0, 0.0 };
+
+    mlo_relief_observe (&p.relief, p.ctx.now_us, &load, 30.0, 0.5);
+    mlo_relief_context (&p.relief, &p.ctx);
+    g_assert_cmpfloat (p.ctx.encoder_share, <, 0.1);
   }
 }
 
@@ -411,6 +463,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/relief/decoder", test_decoder);
   g_test_add_func ("/relief/fast-enough", test_fast_enough);
   g_test_add_func ("/relief/preset-first", test_preset_first);
   g_test_add_func ("/relief/order", test_order);

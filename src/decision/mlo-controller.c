@@ -832,6 +832,11 @@ explain_relief (MloController * c)
   MloDecision *d = &c->decision;
 
   d->limiter = MLO_LIMITER_ENCODER;
+  if (c->relief.for_decoder) {
+    d->reason = d->action == MLO_ACTION_RESOLUTION_DOWN ? "the receiver's decoder is too slow: smaller pictures"
+        : "the receiver's decoder is too slow: fewer frames";
+    return;
+  }
   d->reason = d->action == MLO_ACTION_PRESET_FASTER ? "the encoder is too slow: a faster preset"
       : d->action == MLO_ACTION_RESOLUTION_DOWN ? "the encoder is too slow: smaller pictures"
       : "the encoder is too slow: fewer frames";

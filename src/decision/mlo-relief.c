@@ -14,6 +14,22 @@ mlo_relief_init (MloRelief * r)
   r->share = -1.0;
 }
 
+static void
+observe_decoder (MloRelief * r, gint64 now_us, const MloEncoderLoad * load, double fps)
+{
+  /* What it takes of the frames that it gets: those that the window keeps back are not its doing. */
+  double got = load->fps > 0.0 && load->fps < fps ? load->fps : fps;
+
+  r->decoder_share = load->decode_ms > 0.0 && isfinite (load->decode_ms) && fps > 0.0
+      && isfinite (fps) ? load->decode_ms * fps / 1000.0 : 0.0;
+  if (r->decoder_share * (fps > 0.0 ? got / fps : 1.0) < MLO_RELIEF_OVER)
+    r->decoder_over_us = 0;
+  else if (r->decoder_over_us == 0)
+    r->decoder_over_us = MAX (now_us, 1);
+  r->decoder_overloaded = r->decoder_over_us != 0 && now_us - r->decoder_over_us >= MLO_RELIEF_HOLD_US
+      && (r->changed_us == 0 || now_us - r->changed_us >= MLO_RELIEF_TOLD_US);
+}
+
 void
 mlo_relief_observe (MloRelief * r, gint64 now_us, const MloEncoderLoad * load, double fps, double cpu_usage)
 {
@@ -22,6 +38,7 @@ mlo_relief_observe (MloRelief * r, gint64 now_us, const MloEncoderLoad * load, d
 
   if (fps <= 0.0)
     fps = load->due_fps > 0.0 ? load->due_fps : load->fps;
+  observe_decoder (r, now_us, load, fps);
   if (!(load->busy_ms >= 0.0) || !isfinite (load->busy_ms) || !(fps > 0.0) || !isfinite (fps)) {
     r->share = -1.0;
     r->overloaded = FALSE;
@@ -83,7 +100,7 @@ steps_needed (double share)
 void
 mlo_relief_context (const MloRelief * r, MloLadderContext * ctx)
 {
-  ctx->encoder_share = MAX (r->share, 0.0) * pow (MLO_RELIEF_STEP, faster_steps (r, ctx));
+  ctx->encoder_share = MAX (MAX (r->share, 0.0) * pow (MLO_RELIEF_STEP, faster_steps (r, ctx)), r->decoder_share);
   ctx->encoder_fit = MLO_RELIEF_FIT;
   ctx->encoder_pixels = MLO_RELIEF_PIXELS;
 }
@@ -107,8 +124,18 @@ static void
 changed (MloRelief * r, const MloLadderContext * ctx)
 {
   r->changed_us = MAX (ctx->now_us, 1);
-  r->over_us = 0;
-  r->overloaded = FALSE;
+  r->over_us = r->decoder_over_us = 0;
+  r->overloaded = r->decoder_overloaded = FALSE;
+}
+
+/* Smaller pictures, or fewer, as far as @ctx has it. */
+static MloAction
+shed (MloRelief * r, MloLadder * l, const MloLadderContext * ctx)
+{
+  MloAction action = mlo_ladder_shed (l, ctx);
+
+  r->shed |= action != MLO_ACTION_NONE;
+  return action;
 }
 
 MloAction
@@ -118,22 +145,29 @@ mlo_relief_act (MloRelief * r, MloLadder * l, const MloLadderContext * ctx)
   MloAction action = MLO_ACTION_NONE;
   int steps, needed;
 
-  if (!r->overloaded)
+  if (!r->overloaded && !r->decoder_overloaded)
     return MLO_ACTION_NONE;
+  r->for_decoder = !r->overloaded;
+  if (r->for_decoder) {
+    rest.encoder_share = r->decoder_share;
+    action = shed (r, l, &rest);
+    if (action != MLO_ACTION_NONE)
+      changed (r, ctx);
+    return action;
+  }
   needed = MAX (steps_needed (r->share), 1);
   steps = MIN (needed, faster_steps (r, ctx));
   if (steps > 0) {
     r->step += steps;
     action = MLO_ACTION_PRESET_FASTER;
   }
-  rest.encoder_share = r->share * pow (MLO_RELIEF_STEP, steps);
+  rest.encoder_share = MAX (r->share * pow (MLO_RELIEF_STEP, steps), r->decoder_overloaded ? r->decoder_share : 0.0);
   /* Together, where the encoder is restarted but once; with steps left over the load tells first. */
   if (steps == 0 || (steps < needed && rest.encoder_share >= MLO_RELIEF_OVER)) {
-    MloAction shed = mlo_ladder_shed (l, &rest);
+    MloAction less = shed (r, l, &rest);
 
-    r->shed |= shed != MLO_ACTION_NONE;
     if (action == MLO_ACTION_NONE)
-      action = shed;
+      action = less;
   }
   if (action != MLO_ACTION_NONE)
     changed (r, ctx);

@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /**
- * MloRelief: what is done for an encoder that cannot keep up, and the encoder's preset with it. Under overload a
- * faster preset first, then smaller pictures, then fewer frames; a slower preset again only after long headroom and
+ * MloRelief: what is done for an encoder that cannot keep up, or a receiver's decoder, and the encoder's preset with it.
+ * Under overload a faster preset first (where it is the encoder's), then smaller pictures, then fewer frames; a slower preset again only after long headroom and
  * together with a change of size, because most encoders must be restarted for it. Plain struct, nothing allocated.
  */
 
@@ -29,6 +29,9 @@ G_BEGIN_DECLS
  * back to it before the shorter time: a size, which costs the restart anyway, waits no longer than that. */
 #define MLO_RELIEF_HEADROOM_US (30 * G_USEC_PER_SEC)
 #define MLO_RELIEF_RETURN_US (8 * G_USEC_PER_SEC)
+/* The receiver tells of its decoder once a second, and of the second before: this long after a change it is of what is
+ * decoded now. */
+#define MLO_RELIEF_TOLD_US (3 * G_USEC_PER_SEC)
 /* Time by a step of preset (x264enc superfast to slow: 0.6 to 0.9), and exponent of the pixels in it. */
 #define MLO_RELIEF_STEP 0.75
 #define MLO_RELIEF_PIXELS 0.85
@@ -39,16 +42,20 @@ typedef struct
   double busy_ms;               /* mean time that a frame keeps it from taking the next; < 0: not known */
   double fps;                   /* frames it took */
   double due_fps;               /* frames it would have taken, had it kept up; <= 0: not known */
+  double decode_ms;             /* what a frame takes the receiver's decoder, as it told; <= 0: not known */
 } MloEncoderLoad;
 
 typedef struct
 {
   int step;                     /* steps faster (+) or slower (-) than the encoder's own preset */
   double share;                 /* of a frame's interval that the encoder needs; < 0: not known */
-  gboolean overloaded;          /* for long enough that something is to be done */
-  gint64 over_us;               /* overloaded since; 0: not */
+  double decoder_share;         /* likewise of the receiver's decoder; <= 0: not known */
+  gboolean overloaded;          /* for long enough that something is to be done: the encoder, or ... */
+  gboolean decoder_overloaded;  /* ... the decoder, which no preset helps */
+  gint64 over_us, decoder_over_us;      /* since when; 0: not */
   gint64 tight_us;              /* when it had no headroom last; 0: never */
   gint64 changed_us;            /* when something was changed last that moves the load; 0: never */
+  gboolean for_decoder;         /* what was done last was done for the decoder */
   gboolean shed;                /* size or rate were lowered for the encoder, and one of them still is lower */
 } MloRelief;
 

@@ -26,6 +26,7 @@ G_BEGIN_DECLS
   F (FPS, fps, "1/s", 0, 1000, "frames that reached the encoder, a second") \
   F (FRAME_TIME, frame_time_ms, "ms", 0, 60000, "mean time between frames at the encoder") \
   F (ENCODE_TIME, encode_time_ms, "ms", 0, 60000, "mean time a frame spends in the encoder") \
+  F (DECODE_TIME, decode_time_ms, "ms", 0, 60000, "mean time a frame keeps the receiver's decoder busy, as it tells") \
   F (FRAME_DROPS, frame_drops, "frames", 0, 1e6, "frames lost or late downstream in the last second") \
   F (BUFFER_OCCUPANCY, buffer_occupancy, "fraction", 0, 1, "bytes in flight over what the window allows") \
   F (CPU_USAGE, cpu_usage, "fraction", 0, 1, "busy share of all cores") \
