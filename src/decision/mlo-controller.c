@@ -959,8 +959,7 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
   ctx.queue_full = mlo_sample_get (&c->sample, MLO_FIELD_QUEUE_DELAY, 0.0) > 0.5 * k->limits.target_delay_ms;
   ctx.limits = &k->limits;
   ctx.traits = &k->traits;
-  mlo_relief_observe (&c->relief, now_us, &c->load, mlo_ladder_fps (&c->ladder),
-      mlo_sample_get (&c->sample, MLO_FIELD_CPU_USAGE, -1.0));
+  mlo_relief_observe (&c->relief, now_us, &c->load, mlo_ladder_fps (&c->ladder));
   mlo_relief_context (&c->relief, &ctx);
   if (k->optimizer)
     scaling = &mlo_quality_optimizer_config (k->optimizer)->scaling;

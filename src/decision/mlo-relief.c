@@ -31,7 +31,7 @@ observe_decoder (MloRelief * r, gint64 now_us, const MloEncoderLoad * load, doub
 }
 
 void
-mlo_relief_observe (MloRelief * r, gint64 now_us, const MloEncoderLoad * load, double fps, double cpu_usage)
+mlo_relief_observe (MloRelief * r, gint64 now_us, const MloEncoderLoad * load, double fps)
 {
   gboolean late, tight;
   double busy;
@@ -52,7 +52,7 @@ mlo_relief_observe (MloRelief * r, gint64 now_us, const MloEncoderLoad * load, d
   tight = busy >= MLO_RELIEF_OVER_LATE;
   if (tight)
     r->tight_us = MAX (now_us, 1);
-  if (busy >= MLO_RELIEF_OVER || (tight && (late || cpu_usage >= MLO_RELIEF_CPU_FULL))) {
+  if (busy >= MLO_RELIEF_OVER || (tight && late)) {
     if (r->over_us == 0)
       r->over_us = MAX (now_us, 1);
   } else

@@ -12,13 +12,12 @@ G_BEGIN_DECLS
  * together with a change of size, because most encoders must be restarted for it. Plain struct, nothing allocated.
  */
 
-/* Overload: the encoder is busy this share of the time, or the lower one while frames come late or the machine has
- * nothing left. */
+/* Overload: the encoder is busy this share of the time, or the lower one while frames come late. Whether the machine has
+ * anything left says nothing: a game takes all there is, and the encoder keeps up beside it. */
 #define MLO_RELIEF_OVER 0.9
 #define MLO_RELIEF_OVER_LATE 0.7
 /* It takes fewer than this share of the frames that were to come. */
 #define MLO_RELIEF_LATE 0.9
-#define MLO_RELIEF_CPU_FULL 0.97
 /* For this long, and this long after the last change: the load is a mean over half a second. */
 #define MLO_RELIEF_HOLD_US (400 * G_TIME_SPAN_MILLISECOND)
 #define MLO_RELIEF_DWELL_US (1500 * G_TIME_SPAN_MILLISECOND)
@@ -61,9 +60,9 @@ typedef struct
 
 void mlo_relief_init (MloRelief * r);
 
-/* Once a tick. @fps: frames a second that are wanted from the encoder, 0: the source's. @cpu_usage: 0..1, < 0: not
- * known. A load that is not known is no overload. */
-void mlo_relief_observe (MloRelief * r, gint64 now_us, const MloEncoderLoad * load, double fps, double cpu_usage);
+/* Once a tick. @fps: frames a second that are wanted from the encoder, 0: the source's. A load that is not known is no
+ * overload. */
+void mlo_relief_observe (MloRelief * r, gint64 now_us, const MloEncoderLoad * load, double fps);
 
 /* Into @ctx: how loaded the encoder is and by how much presets can make it faster, so that the ladder does not go
  * up to what it cannot bear. */
