@@ -309,7 +309,7 @@ test_decoder (void)
       MloAction action;
 
       p.ctx.now_us += TICK_US;
-      mlo_relief_observe (&p.relief, p.ctx.now_us, &load, mlo_ladder_fps (&p.ladder), 0.5);
+      mlo_relief_observe (&p.relief, p.ctx.now_us, &load, mlo_ladder_fps (&p.ladder));
       mlo_relief_context (&p.relief, &p.ctx);
       action = mlo_relief_act (&p.relief, &p.ladder, &p.ctx);
       acted += action != MLO_ACTION_NONE;
@@ -337,7 +337,7 @@ test_decoder (void)
   {
     MloEncoderLoad load = { 2.0, 30.0, 30.0, 0.0 };
 
-    mlo_relief_observe (&p.relief, p.ctx.now_us, &load, 30.0, 0.5);
+    mlo_relief_observe (&p.relief, p.ctx.now_us, &load, 30.0);
     mlo_relief_context (&p.relief, &p.ctx);
     g_assert_cmpfloat (p.ctx.encoder_share, <, 0.1);
   }
