@@ -213,7 +213,7 @@ main (int argc, char **argv)
   }
   printf ("stream_minutes %.0f min\ndecisions %" G_GUINT64_FORMAT " 1\nreports %" G_GUINT64_FORMAT " 1\n"
       "reports_spoilt %" G_GUINT64_FORMAT " 1\n", s->offset_us / 60e6, s->decisions, s->reports, s->spoilt);
-  good &= soak_judge_memory ((const SoakPoint *) points->data, points->len);
+  good &= soak_judge_memory ((const SoakPoint *) points->data, points->len, FALSE);
   good &= soak_judge ("longest_decision_gap", (double) s->longest_gap_us / INTERVAL_US, 2.0, "intervals");
   if (out && fclose (out) != 0) {
     perror (csv);

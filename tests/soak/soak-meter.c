@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "soak-meter.h"
 
-#include <malloc.h>
 #include <math.h>
 #include <unistd.h>
+
+#include "soak-heap.h"
+
+typedef struct
+{
+  double low, high;
+} Bounds;
 
 static guint
 count_entries (const char *path)
@@ -19,7 +25,6 @@ count_entries (const char *path)
 void
 soak_measure (SoakPoint * point, double minutes)
 {
-  struct mallinfo2 m = mallinfo2 ();
   FILE *f = fopen ("/proc/self/statm", "r");
   unsigned long pages = 0;
 
@@ -29,7 +34,8 @@ soak_measure (SoakPoint * point, double minutes)
     fclose (f);
   }
   point->minutes = minutes;
-  point->heap_kib = (double) (m.uordblks + m.hblkhd) / 1024.0;
+  point->heap_kib = soak_heap_kib (FALSE);
+  point->own_kib = soak_heap_kib (TRUE);
   point->rss_kib = (double) pages *(double) sysconf (_SC_PAGESIZE) / 1024.0;
   point->threads = count_entries ("/proc/self/task");
   point->files = count_entries ("/proc/self/fd");
@@ -43,17 +49,18 @@ compare (gconstpointer a, gconstpointer b)
   return (x > y) - (x < y);
 }
 
-/* The lower bound. */
-static double
-print_slope (const char *name, const SoakPoint * points, guint n, gboolean heap)
+/* Of the double at @offset in each point. */
+static Bounds
+print_slope (const char *name, const SoakPoint * points, guint n, gsize offset)
 {
   g_autoptr (GArray) slopes = g_array_new (FALSE, FALSE, sizeof (double));
   guint from = n / 4, m = n - from;
-  double spread = 1.96 * sqrt (m * (m - 1.0) * (2.0 * m + 5.0) / 18.0), low, high;
+  double spread = 1.96 * sqrt (m * (m - 1.0) * (2.0 * m + 5.0) / 18.0);
+  Bounds b = { 0.0, 0.0 };
 
   for (guint i = from; i < n; i++) {
     for (guint j = i + 1; j < n; j++) {
-      double kib = heap ? points[j].heap_kib - points[i].heap_kib : points[j].rss_kib - points[i].rss_kib;
+      double kib = G_STRUCT_MEMBER (double, &points[j], offset) - G_STRUCT_MEMBER (double, &points[i], offset);
       double slope = kib / (points[j].minutes - points[i].minutes);
 
       g_array_append_val (slopes, slope);
@@ -61,23 +68,30 @@ print_slope (const char *name, const SoakPoint * points, guint n, gboolean heap)
   }
   if (slopes->len == 0) {
     printf ("%s not known: too short\n", name);
-    return 0.0;
+    return b;
   }
   g_array_sort (slopes, compare);
-  low = g_array_index (slopes, double, (guint) MAX ((slopes->len - spread) / 2.0, 0.0));
-  high = g_array_index (slopes, double, (guint) MIN ((slopes->len + spread) / 2.0, slopes->len - 1.0));
+  b.low = g_array_index (slopes, double, (guint) MAX ((slopes->len - spread) / 2.0, 0.0));
+  b.high = g_array_index (slopes, double, (guint) MIN ((slopes->len + spread) / 2.0, slopes->len - 1.0));
   printf ("%s %.3f KiB/min\n%s_low %.3f KiB/min\n%s_high %.3f KiB/min\n", name,
-      g_array_index (slopes, double, slopes->len / 2), name, low, name, high);
-  return low;
+      g_array_index (slopes, double, slopes->len / 2), name, b.low, name, b.high);
+  return b;
 }
 
 gboolean
-soak_judge_memory (const SoakPoint * points, guint n)
+soak_judge_memory (const SoakPoint * points, guint n, gboolean threads)
 {
-  double low = print_slope ("heap_slope", points, n, TRUE);
+  Bounds heap = print_slope ("heap_slope", points, n, G_STRUCT_OFFSET (SoakPoint, heap_kib));
+  Bounds own = { 0.0, 0.0 };
+  gboolean good;
 
-  print_slope ("rss_slope", points, n, FALSE);
-  return soak_judge ("heap_growth_at_least", MAX (low, 0.0), 1.0, "KiB/min");
+  print_slope ("rss_slope", points, n, G_STRUCT_OFFSET (SoakPoint, rss_kib));
+  if (threads) {
+    printf ("own_heap %.1f KiB\n", n > 0 ? points[n - 1].own_kib : 0.0);
+    own = print_slope ("own_heap_slope", points, n, G_STRUCT_OFFSET (SoakPoint, own_kib));
+  }
+  good = soak_judge ("heap_growth_at_least", MAX (heap.low, 0.0), 1.0, "KiB/min");
+  return soak_judge ("own_heap_growth_at_most", own.high, 1.0, "KiB/min") && good;
 }
 
 gboolean

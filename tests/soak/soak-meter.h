@@ -11,7 +11,8 @@ G_BEGIN_DECLS
 typedef struct
 {
   double minutes;               /* since the start, of the stream */
-  double heap_kib;              /* in use, all arenas and mapped blocks */
+  double heap_kib;              /* in use, see soak-heap.h */
+  double own_kib;               /* of that by the element's threads */
   double rss_kib;
   guint threads, files;
 } SoakPoint;
@@ -20,13 +21,16 @@ void soak_measure (SoakPoint * point, double minutes);
 
 /**
  * soak_judge_memory:
+ * @threads: whether the element's threads run, so that own_kib is not empty
+ *
  * Prints the KiB a minute by which memory grew after the first quarter of @points, (n) in order of time: the median of the
  * slopes between all pairs (Theil and Sen), and the bounds between which it lies with 95 %.
  *
- * Returns: whether growth of the heap by no more than 1 KiB a minute is within those bounds; what the C library holds beyond
- * it (rss) is printed alone.
+ * Returns: whether what the element's threads hold grew by 1 KiB a minute at most, upper bound and all, and whether as
+ * little is within the bounds for the whole heap, where others' buffers come and go; what the C library holds beyond
+ * (rss) is printed alone.
  */
-gboolean soak_judge_memory (const SoakPoint * points, guint n);
+gboolean soak_judge_memory (const SoakPoint * points, guint n, gboolean threads);
 
 /* Prints `name value unit`, as the benchmarks do, and "too much" where @value is more than @most; returns whether not. */
 gboolean soak_judge (const char *name, double value, double most, const char *unit);

@@ -377,8 +377,8 @@ take_point (Sender * s, double minutes, FILE * out)
   soak_measure (&p, minutes);
   g_array_append_val (s->points, p);
   if (out)
-    fprintf (out, "%.3f,%.1f,%.0f,%u,%u,%.0f,%.0f,%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT "\n", minutes, p.heap_kib,
-        p.rss_kib, p.threads, p.files, bitrate / 1000.0, bandwidth, in, sent);
+    fprintf (out, "%.3f,%.1f,%.1f,%.0f,%u,%u,%.0f,%.0f,%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT "\n", minutes,
+        p.heap_kib, p.own_kib, p.rss_kib, p.threads, p.files, bitrate / 1000.0, bandwidth, in, sent);
 }
 
 static void
@@ -388,7 +388,7 @@ stream (Sender * s, double minutes, FILE * out)
   gint64 end_us = start_us + (gint64) (minutes * 60e6), rest_us = start_us + REST_US;
 
   if (out)
-    fprintf (out, "minutes,heap_kib,rss_kib,threads,files,bitrate_kbps,capacity_kbps,frames_in,frames_out\n");
+    fprintf (out, "minutes,heap_kib,own_kib,rss_kib,threads,files,bitrate_kbps,capacity_kbps,frames_in,frames_out\n");
   while (g_get_monotonic_time () < end_us && !s->failed) {
     g_usleep (G_USEC_PER_SEC);
     read_bus (s);
@@ -451,7 +451,7 @@ judge (Sender * s)
   }
   printf ("faults_of_the_application %u 1\nwarnings %u 1\ndecisions_recorded %" G_GUINT64_FORMAT " 1\n", s->faults,
       s->warnings, decisions);
-  good &= soak_judge_memory ((const SoakPoint *) s->quiet->data, s->quiet->len);
+  good &= soak_judge_memory ((const SoakPoint *) s->quiet->data, s->quiet->len, TRUE);
   good &= soak_judge ("threads_growth", (double) p[n - 1].threads - threads, 0.0, "1");
   good &= soak_judge ("files_growth", (double) p[n - 1].files - files, 0.0, "1");
   printf ("longest_decision_gap %.2f intervals\n", longest);
