@@ -25,9 +25,11 @@ gboolean mlo_pickle_persistent (MloPickle * p, const MloPickleValue * id, MloPic
 
 /* A new value, owned by @p: FALSE and @error when there are too many. TUPLE, LIST and DICT come empty. */
 gboolean mlo_pickle_new_value (MloPickle * p, MloPickleType type, MloPickleValue ** out, GError ** error);
-/* Sets @error with file, byte and opcode before the message. Returns FALSE. */
-gboolean mlo_pickle_fail (const MloPickle * p, MloError code, GError ** error, const char *format, ...)
+/* Sets @error with file, byte and opcode before the message. */
+void mlo_pickle_set_error (const MloPickle * p, MloError code, GError ** error, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
+/* The same and FALSE, which whoever reads the caller sees: static analysis too. */
+#define mlo_pickle_fail(...) (mlo_pickle_set_error (__VA_ARGS__), FALSE)
 
 G_END_DECLS
 #endif

@@ -67,7 +67,7 @@ static gboolean
 call_rebuild_tensor (MloPickle * p, const MloPickleValue * args, MloPickleValue ** out, GError ** error)
 {
   MloPickleTensor t = { 0 };
-  guint n_strides;
+  guint n_strides = 0;
 
   if (args->items->len != 6 && args->items->len != 7)
     return mlo_pickle_fail (p, MLO_ERROR_FORMAT, error, "_rebuild_tensor_v2 of %u arguments, not 6 or 7",

@@ -54,8 +54,8 @@ value_free (gpointer data)
   g_free (v);
 }
 
-gboolean
-mlo_pickle_fail (const MloPickle * p, MloError code, GError ** error, const char *format, ...)
+void
+mlo_pickle_set_error (const MloPickle * p, MloError code, GError ** error, const char *format, ...)
 {
   g_autofree char *message = NULL;
   va_list args;
@@ -65,7 +65,6 @@ mlo_pickle_fail (const MloPickle * p, MloError code, GError ** error, const char
   va_end (args);
   g_set_error (error, MLO_ERROR, (int) code, "%s: byte %" G_GSIZE_FORMAT ", %s: %s", p->where, p->op_at,
       opcodes[p->op].name ? opcodes[p->op].name : "no opcode", message);
-  return FALSE;
 }
 
 gboolean
@@ -91,8 +90,8 @@ take (MloPickle * p, gsize n, GError ** error)
   const guint8 *from = p->data + p->at;
 
   if (n > p->size - p->at) {
-    mlo_pickle_fail (p, MLO_ERROR_TRUNCATED, error, "wants %" G_GSIZE_FORMAT " bytes, %" G_GSIZE_FORMAT " are left", n,
-        p->size - p->at);
+    mlo_pickle_set_error (p, MLO_ERROR_TRUNCATED, error,
+        "wants %" G_GSIZE_FORMAT " bytes, %" G_GSIZE_FORMAT " are left", n, p->size - p->at);
     return NULL;
   }
   p->at += n;
@@ -319,7 +318,7 @@ move_items (MloPickle * p, GPtrArray * items, guint n)
 static gboolean
 op_tuple (MloPickle * p, GError ** error)
 {
-  MloPickleValue *v;
+  MloPickleValue *v = NULL;
   guint n = 0;
 
   if (p->op == 't') {
@@ -347,7 +346,7 @@ container (MloPickle * p, guint n, MloPickleType type, GError ** error)
     return NULL;
   v = p->stack->pdata[p->stack->len - n - 1];
   if (v->type != type) {
-    mlo_pickle_fail (p, MLO_ERROR_TYPE, error, "into %s", mlo_pickle_type_name (v));
+    mlo_pickle_set_error (p, MLO_ERROR_TYPE, error, "into %s", mlo_pickle_type_name (v));
     return NULL;
   }
   return v;
@@ -467,8 +466,9 @@ take_line (MloPickle * p, GError ** error)
   const guint8 *from = p->data + p->at, *end = room > 0 ? memchr (from, '\n', room) : NULL;
 
   if (!end || memchr (from, '\0', (gsize) (end - from))) {
-    mlo_pickle_fail (p, end ? MLO_ERROR_FORMAT : room < MLO_PICKLE_MAX_NAME ? MLO_ERROR_TRUNCATED : MLO_ERROR_TOO_LARGE,
-        error, end ? "a zero byte in the name" : "the name does not end within %" G_GSIZE_FORMAT " bytes", room);
+    mlo_pickle_set_error (p,
+        end ? MLO_ERROR_FORMAT : room < MLO_PICKLE_MAX_NAME ? MLO_ERROR_TRUNCATED : MLO_ERROR_TOO_LARGE, error,
+        end ? "a zero byte in the name" : "the name does not end within %" G_GSIZE_FORMAT " bytes", room);
     return NULL;
   }
   p->at += (gsize) (end - from) + 1;

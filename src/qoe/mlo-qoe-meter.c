@@ -174,6 +174,7 @@ second_at (MloQoeMeter * m, gint64 time_us)
   i = (time_us - m->start_us) / SECOND_US - m->next_second;
   if (i < 0 || i >= MAX_SECONDS)
     return NULL;
+  g_assert (m->seconds != NULL);
   if (i >= m->seconds_size) {
     guint size = m->seconds_size;
     Second *bigger;

@@ -46,7 +46,7 @@ read_info (int fd, MloTcpInfo * info)
 static gboolean
 goes_to (int fd, guint16 port)
 {
-  struct sockaddr_storage peer;
+  struct sockaddr_storage peer = {.ss_family = AF_UNSPEC };
   socklen_t length = sizeof peer;
   int type = 0;
   socklen_t type_length = sizeof type;

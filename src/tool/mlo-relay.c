@@ -198,7 +198,7 @@ mlo_relay_add (MloRelay * r, const char *listen, const char *to, gboolean forwar
 guint16
 mlo_relay_port (MloRelay * r, guint index)
 {
-  struct sockaddr_in address;
+  struct sockaddr_in address = { 0 };
   socklen_t length = sizeof address;
 
   if (index >= r->n_flows || getsockname (r->flows[index].near_fd, (struct sockaddr *) &address, &length) < 0)

@@ -239,6 +239,7 @@ serve (const Options * o, MloServiceConfig * config, const char *models, MloReco
 
   if (!service)
     return mlo_tool_fail (g_error_matches (error, MLO_ERROR, MLO_ERROR_ARGUMENT) ? MLO_EXIT_USAGE : MLO_EXIT_FAILURE,
+        /* no service without an error: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         "%s", error->message);
   if (train)
     mlo_run_train_attach (train, service);

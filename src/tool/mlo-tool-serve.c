@@ -217,6 +217,7 @@ serve (const Options * o, GError ** error)
   replay.server = server;
   if (o->replay && !begin_replay (&replay, o, error))
     return exit_code (*error);
+  /* freed with the function: NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores) */
   player = replay.player;
 
   g_unix_signal_add (SIGINT, on_signal, loop);
