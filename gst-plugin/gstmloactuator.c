@@ -11,6 +11,9 @@
 /* A restart waits this long for a frame; frames come 15 times a second at least, but an overloaded encoder may need
  * long for the one before. */
 #define RESTART_WAIT_MS 250
+/* And longer where frames stand before the encoder, or the size would come to it without the restart, and cost a key frame
+ * of its own; but decisions wait as long. */
+#define RESTART_WAIT_MOST_MS 1000
 #define RESTART_ATTEMPTS 3
 /* A preset far slower than the user's own holds frames back and surprises. */
 #define SLOWER_STEPS 2
@@ -285,7 +288,6 @@ static gboolean
 set_preset (GstElement * encoder, gboolean back, gpointer data)
 {
   const Wanted *w = data;
-
   const GstMloDriven *refusing;
   GstMloDriven *lead = &w->actuator->encoders[0];
 
@@ -346,10 +348,13 @@ gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, 
   gboolean other_size = size_differs (a, width, height, format);
   GstMloRestart *restart = NULL;
   GstMloRefused refused = 0;
+  guint wait_ms = RESTART_WAIT_MS;
 
   *refusing = NULL;
   /* One restart for preset, size and rate: from the moment on in which the pictures of that size arrive. */
   if (other_preset && !lead->speed.live) {
+    if (other_size)
+      wait_ms = MIN (wait_ms + gst_mlo_driven_backlog_ms (lead), RESTART_WAIT_MOST_MS);
     restart = gst_mlo_restart_begin (lead->element, gst_mlo_tap_sink (lead->tap), other_size);
     if (!restart)
       refused |= GST_MLO_REFUSED_PRESET;
@@ -362,8 +367,8 @@ gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, 
       gst_mlo_restart_at_frame (restart);
   }
   if (restart)
-    refused |= restarted (lead, gst_mlo_restart_finish (restart, RESTART_WAIT_MS, holds_frames (lead), set_preset,
-            &wanted), wanted.step);
+    refused |= restarted (lead, gst_mlo_restart_finish (restart, wait_ms, holds_frames (lead), set_preset, &wanted),
+        wanted.step);
   else if (other_preset && lead->speed.live)
     refused |= set_live_preset (lead, wanted.step);
   if (other_preset && !lead->speed.live && kbps >= 0.0 && !apply_bitrate (a, kbps, fps, format, refusing))

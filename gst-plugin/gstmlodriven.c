@@ -15,6 +15,8 @@
 #define UNDER 0.95              /* less than this: it is told less than it needs to be */
 /* What no picture is made of, and what the others would not miss. */
 #define LEAST_KBPS 50.0
+/* Elements before an encoder that are looked at for queues. */
+#define MAX_HOPS 16
 
 /* How long a VBV is kept: the user's where it is a time, ours where it was left at its default. */
 static double
@@ -155,6 +157,36 @@ void
 gst_mlo_driven_skip_period (GstMloDriven * d)
 {
   d->period_us = 0;
+}
+
+guint
+gst_mlo_driven_backlog_ms (const GstMloDriven * d)
+{
+  GstPad *sink = gst_mlo_tap_sink (d->tap) ? gst_object_ref (gst_mlo_tap_sink (d->tap)) : NULL;
+  GstMloTapCounts n;
+  guint frames = 0;
+
+  for (guint hop = 0; sink && hop < MAX_HOPS; hop++) {
+    g_autoptr (GstPad) before = gst_pad_get_peer (sink);
+    g_autoptr (GstElement) element = before ? gst_pad_get_parent_element (before) : NULL;
+    guint level = 0;
+
+    gst_clear_object (&sink);
+    /* Our own element is a bin. */
+    if (!element || GST_IS_BIN (element))
+      break;
+    if (gst_mlo_path_is_factory (element, "queue")) {
+      g_object_get (element, "current-level-buffers", &level, NULL);
+      frames += level;
+    }
+    sink = gst_element_get_static_pad (element, "sink");
+  }
+  gst_clear_object (&sink);
+  gst_mlo_tap_get_counts (d->tap, &n);
+  /* Beside them one is in the encoder, and one waits to come into the queue. */
+  if (frames > 0)
+    frames += 2;
+  return (guint) MIN ((double) frames * (double) n.busy_us / 1000.0, 60000.0);
 }
 
 char *

@@ -53,6 +53,9 @@ gboolean gst_mlo_driven_watch (GstMloDriven * d, gint64 now_us, double *encoded_
 /* What comes out next says nothing of the rate (a key frame of another size). */
 void gst_mlo_driven_skip_period (GstMloDriven * d);
 
+/* How long it will take to come to what is sent off now: what stands in queues before it comes first, ms. */
+guint gst_mlo_driven_backlog_ms (const GstMloDriven * d);
+
 /* (transfer full): what the user may change so that it obeys. */
 char *gst_mlo_driven_advice (const GstMloDriven * d);
 

@@ -37,8 +37,8 @@ gst_mlo_path_is_named (GstElement * element, const char *name)
   return found;
 }
 
-static gboolean
-is_factory (GstElement * element, const char *name)
+gboolean
+gst_mlo_path_is_factory (GstElement * element, const char *name)
 {
   GstElementFactory *factory = gst_element_get_factory (element);
 
@@ -224,11 +224,11 @@ visit (GstPad * pad, GstElement * element, gpointer data)
   if (!search->overridden)
     note_encoder (path, element);
   /* Measured: these two end with an error at a new size. */
-  if (is_factory (element, "matroskamux") || is_factory (element, "webmmux"))
+  if (gst_mlo_path_is_factory (element, "matroskamux") || gst_mlo_path_is_factory (element, "webmmux"))
     path->fixed_size = TRUE;
   if (gst_mlo_transports_know (element))
     note_element (&path->sinks, element);
-  if (!is_factory (element, "rtpsession"))
+  if (!gst_mlo_path_is_factory (element, "rtpsession"))
     return TRUE;
   if (!path->session)
     path->session = gst_object_ref (element);

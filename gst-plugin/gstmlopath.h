@@ -55,6 +55,9 @@ gboolean gst_mlo_path_choose_session (GstMloPath * path, const char *name);
 void gst_mlo_path_clear (GstMloPath * path);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GstMloPath, gst_mlo_path_clear)
 
+/* Whether @element is of the factory of that name. */
+gboolean gst_mlo_path_is_factory (GstElement * element, const char *name);
+
 /* Whether @name is that of @element or of a bin around it. */
 gboolean gst_mlo_path_is_named (GstElement * element, const char *name);
 

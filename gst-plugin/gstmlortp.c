@@ -58,14 +58,6 @@ on_ssrc_active (GstElement * session, guint ssrc, gpointer data)
   gst_mlo_telemetry_wake (r->telemetry);
 }
 
-static gboolean
-is_session (GstElement * element)
-{
-  GstElementFactory *factory = gst_element_get_factory (element);
-
-  return factory && strcmp (GST_OBJECT_NAME (factory), "rtpsession") == 0;
-}
-
 static void
 add_session (GstMloRtp * r, GstElement * element)
 {
@@ -90,7 +82,7 @@ add_session (GstMloRtp * r, GstElement * element)
 static void
 on_element_added (GstBin * top, GstBin * bin, GstElement * element, gpointer data)
 {
-  if (is_session (element))
+  if (gst_mlo_path_is_factory (element, "rtpsession"))
     add_session (data, element);
 }
 
@@ -99,7 +91,7 @@ collect_element (const GValue * item, gpointer user_data)
 {
   GstElement *element = g_value_get_object (item);
 
-  if (is_session (element))
+  if (gst_mlo_path_is_factory (element, "rtpsession"))
     g_ptr_array_add (user_data, gst_object_ref (element));
 }
 

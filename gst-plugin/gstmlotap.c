@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#define BUSY_SMOOTHING 0.2
 #define TIMED 64                /* frames in the encoder whose way in is remembered */
 
 struct _GstMloTap
@@ -101,6 +102,8 @@ gst_mlo_tap_frame_out (GstMloTap * tap, GstBuffer * buffer, gint64 now_us)
     /* Encoders that hold frames give out an old one as soon as they are done with the newest. */
     if (tap->last_in_us != 0) {
       e.busy_us = MAX (now_us - tap->last_in_us, 0);
+      tap->counts.busy_us += (gint64) ((tap->counts.busy_us == 0 ? 1.0 : BUSY_SMOOTHING) * (double) (e.busy_us
+              - tap->counts.busy_us));
       tap->last_in_us = 0;
     }
     in_us = GST_CLOCK_TIME_IS_VALID (pts) ? find_timed (tap, pts) : NULL;

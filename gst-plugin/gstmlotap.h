@@ -16,6 +16,7 @@ typedef struct _GstMloTap GstMloTap;
 typedef struct
 {
   guint64 frames_in, frames_out, bytes;
+  gint64 busy_us;               /* what a frame keeps it from taking the next, smoothed; 0: not known */
 } GstMloTapCounts;
 
 /* @encoder: with pads "sink" and "src"; NULL: what passes is told by the two functions at the end alone. */

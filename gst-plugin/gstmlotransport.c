@@ -279,15 +279,6 @@ read_rist (GstMloTransports * t, GstElement * sink)
 
 /* --- over TCP --- */
 
-static gboolean
-is_queue (GstElement * element)
-{
-  GstElementFactory *factory = gst_element_get_factory (element);
-  const char *name = factory ? GST_OBJECT_NAME (factory) : "";
-
-  return strcmp (name, "queue") == 0 || strcmp (name, "queue2") == 0;
-}
-
 /* Its sink pad that leads to the encoder: the only one, or the one with video. */
 static GstPad *
 video_sink_pad (GstElement * element)
@@ -331,7 +322,7 @@ queued_bytes (GstElement * sink)
     at = before;
     if (gst_mlo_encoder_resolve (&encoder, at, NULL, -1))
       break;
-    if (is_queue (at)) {
+    if (gst_mlo_path_is_factory (at, "queue") || gst_mlo_path_is_factory (at, "queue2")) {
       g_object_get (at, "current-level-bytes", &level, NULL);
       bytes += level;
     }
