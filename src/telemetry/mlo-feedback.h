@@ -57,8 +57,8 @@ typedef struct
 void mlo_feedback_init (MloFeedback * f);
 
 /* One report: @n packets in the order they were sent. Packets told of before (a report that came twice, or overlaps
- * another) or with absurd times (a transit more than 60 s off the minimum) are passed over; after 2 s of nothing else the minimum
- * was wrong, and is measured anew. Returns: FALSE where all of it was told before, which is no report. */
+ * another) or with absurd times (a transit more than 60 s off the minimum) are passed over; after 2 s of nothing else
+ * the minimum was wrong, and is measured anew. Returns: FALSE where all of it was told before, which is no report. */
 gboolean mlo_feedback_packets (MloFeedback * f, gint64 now_us, const MloPacket * packets, guint n);
 
 /* Whether packet @i of the last report was not told of before: its bytes count once, whoever counts them. */
