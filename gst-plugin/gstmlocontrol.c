@@ -291,7 +291,7 @@ report_refusal (GstMloControl * c, GstMloRefused refused, const GstMloDriven * r
 {
   g_autofree char *text = NULL;
 
-  if (refused & GST_MLO_REFUSED_BITRATE) {
+  if ((refused & GST_MLO_REFUSED_BITRATE) && refusing) {
     text = g_strdup_printf ("%s does not keep the bitrate it is given (%.0f kbit/s): is it locked while playing?",
         GST_OBJECT_NAME (refusing->element), refusing->property_kbps);
     c->funcs->warn (c->user_data, GST_MLO_WARN_REFUSED_BITRATE, text);

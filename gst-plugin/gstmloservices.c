@@ -56,7 +56,8 @@ start_learner (GstMlOptimizer * self)
   config.optimizer = self->models.optimizer;
   config.folder = folder;
   config.key = key;
-  config.reserve = reserve = g_build_filename (self->models.folder, MLO_RESERVE_FILE, NULL);
+  reserve = g_build_filename (self->models.folder, MLO_RESERVE_FILE, NULL);
+  config.reserve = reserve;
   config.seed = (guint64) g_get_monotonic_time ();
   self->learner = mlo_learner_new (&config, notes, &error);
   if (!self->learner) {
