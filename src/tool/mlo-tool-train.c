@@ -116,16 +116,18 @@ save_reserve (const MloTrained * t, const MloTrainerOptions * o, const MloDatase
     GError ** error)
 {
   g_autofree char *path = g_build_filename (folder, MLO_RESERVE_FILE, NULL);
+  const MloEpisode like = {.interval_us = o->interval_us,.behaviour = MLO_BEHAVIOUR_PREDICTOR,.predictor = t->predictor,
+    .optimizer = t->optimizer,.epsilon = o->epsilon_last,.baseline = TRUE,.horizon_s = o->horizon_s,
+    .size_price = o->size_price,.fps_price = o->fps_price,.bitrate_price = o->bitrate_price
+  };
   g_autoptr (GPtrArray) pieces = NULL;
 
-  if (!make_folder (folder, error))
-    return FALSE;
   if (!t->predictor || !t->optimizer)
     return TRUE;
-  pieces =
-      dataset ? mlo_reserve_cut (dataset->recordings,
-      dataset->n_recordings) : mlo_reserve_record (mlo_rollout_environment (), t->predictor, t->optimizer,
-      o->interval_us, o->seed);
+  if (dataset)
+    pieces = mlo_reserve_cut (dataset->recordings, dataset->n_recordings);
+  else
+    pieces = mlo_reserve_record (mlo_rollout_environment (), &like, o->seed);
   if (pieces->len == 0)
     return TRUE;
   if (!mlo_reserve_save (pieces, path, error))
@@ -141,8 +143,6 @@ save (const MloTrained * t, const MloTrainerOptions * o, const MloDataset * data
   g_autofree char *predictor = g_build_filename (folder, MLO_PREDICTOR_FILE, NULL);
   g_autofree char *optimizer = g_build_filename (folder, MLO_OPTIMIZER_FILE, NULL);
 
-  if (!make_folder (folder, error))
-    return FALSE;
   if (t->predictor && !mlo_bitrate_predictor_save (t->predictor, predictor, t->predictor_summary, error))
     return FALSE;
   if (t->optimizer && !mlo_quality_optimizer_save (t->optimizer, optimizer, t->optimizer_summary, error))
@@ -235,6 +235,8 @@ learn (const Task * task, const MloGroup * group)
     return MLO_EXIT_OK;
   if (display.line_open)
     fputs ("\r\033[K", stderr);
+  if (!make_folder (task->output, &error))
+    return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);
   if (task->reserve_alone ? !save_reserve (&from, &task->trainer, NULL, task->output, &error)
       : !save (&out, &task->trainer, dataset, task->output, &error))
     return mlo_tool_fail (MLO_EXIT_FAILURE, "%s", error->message);

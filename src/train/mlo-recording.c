@@ -54,3 +54,13 @@ mlo_recording_append (MloRecording * r)
         MLO_ACTION_NONE};
   return t;
 }
+
+MloRecording *
+mlo_recording_cut (const MloRecording * r, guint first, guint n)
+{
+  MloRecording *out = mlo_recording_new (r->interval_us);
+
+  for (guint i = 0; i < n; i++)
+    *mlo_recording_append (out) = r->ticks[first + i];
+  return out;
+}

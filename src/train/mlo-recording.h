@@ -48,5 +48,8 @@ gboolean mlo_recording_reserve (MloRecording * r, guint n, const char *where, GE
 /* A new last tick, all unknown: nothing valid, no label, no reward, MLO_ACTION_NONE. Valid until the next append. */
 MloTick *mlo_recording_append (MloRecording * r);
 
+/* (transfer full): one of its own with the @n ticks from @first on, which must be there. */
+MloRecording *mlo_recording_cut (const MloRecording * r, guint first, guint n);
+
 G_END_DECLS
 #endif

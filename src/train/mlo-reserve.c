@@ -19,20 +19,6 @@
 #define MAX_PIECES 1000
 /* A piece is the end of a stream this long: its start is seldom what a stream is like. */
 #define STREAM_S 30.0
-/* A share of the actions by chance, as the last rounds of training have it, and their prices. */
-#define EPSILON 0.05
-#define LADDER_PRICE 4.0
-#define GAIN_PRICE 0.5
-
-static MloRecording *
-cut (const MloRecording * r, guint first, guint n)
-{
-  MloRecording *piece = mlo_recording_new (r->interval_us);
-
-  for (guint i = 0; i < n; i++)
-    *mlo_recording_append (piece) = r->ticks[first + i];
-  return piece;
-}
 
 static guint
 piece_length (const MloRecording * r)
@@ -41,23 +27,22 @@ piece_length (const MloRecording * r)
 }
 
 GPtrArray *
-mlo_reserve_record (const MloEnvironment * env, const MloBitratePredictor * predictor,
-    const MloQualityOptimizer * optimizer, gint64 interval_us, guint64 seed)
+mlo_reserve_record (const MloEnvironment * env, const MloEpisode * like, guint64 seed)
 {
   GPtrArray *pieces = g_ptr_array_new_with_free_func ((GDestroyNotify) mlo_recording_free);
 
   for (guint i = 0; i < MLO_RESERVE_PIECES; i++) {
+    MloEpisode e = *like;
     guint64 x = seed ^ i;
-    MloEpisode e = {.seed = mlo_random_splitmix (&x),.kind = i % env->n_kinds,.seconds = STREAM_S,
-      .interval_us = interval_us,.behaviour = MLO_BEHAVIOUR_PREDICTOR,.predictor = predictor,.optimizer = optimizer,
-      .epsilon = EPSILON,.baseline = TRUE,.horizon_s = 1.0,.size_price = LADDER_PRICE,.fps_price = LADDER_PRICE,
-      .bitrate_price = GAIN_PRICE
-    };
+    g_autoptr (MloRecording) r = NULL;
+    guint n;
 
-    g_autoptr (MloRecording) r = env->run (env->data, &e);
-    guint n = MIN (piece_length (r), r->n);
-
-    g_ptr_array_add (pieces, cut (r, r->n - n, n));
+    e.seed = mlo_random_splitmix (&x);
+    e.kind = i % env->n_kinds;
+    e.seconds = STREAM_S;
+    r = env->run (env->data, &e);
+    n = MIN (piece_length (r), r->n);
+    g_ptr_array_add (pieces, mlo_recording_cut (r, r->n - n, n));
   }
   return pieces;
 }
@@ -78,7 +63,7 @@ mlo_reserve_cut (MloRecording * const *recordings, guint n)
     for (guint k = 0; k + length <= r->n; k++, at++) {
       if (at * MLO_RESERVE_PIECES / MAX (total, 1) < pieces->len)
         continue;
-      g_ptr_array_add (pieces, cut (r, k, length));
+      g_ptr_array_add (pieces, mlo_recording_cut (r, k, length));
       k += length - 1;
       at += length - 1;
     }

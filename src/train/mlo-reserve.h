@@ -23,10 +23,9 @@ G_BEGIN_DECLS
 /* More than that in a file is MLO_ERROR_TOO_LARGE. */
 #define MLO_RESERVE_MAX_TICKS 20000
 
-/* (transfer full) (element-type MloRecording): streams of @env under the networks, their lengths as above; all kinds of
- * link alike. The same seed and networks give the same pieces. */
-GPtrArray *mlo_reserve_record (const MloEnvironment * env, const MloBitratePredictor * predictor,
-    const MloQualityOptimizer * optimizer, gint64 interval_us, guint64 seed);
+/* (transfer full) (element-type MloRecording): streams of @env, their lengths as above, all kinds of link alike, the rest as
+ * in @like (whose seed, kind and seconds do not count). The same seed and networks give the same pieces. */
+GPtrArray *mlo_reserve_record (const MloEnvironment * env, const MloEpisode * like, guint64 seed);
 
 /* (transfer full) (element-type MloRecording): pieces of the @n @recordings, evenly spread over them; fewer where there is no
  * more. */

@@ -455,17 +455,6 @@ mlo_trainer_simulate (const MloTrainerOptions * options, const MloEnvironment * 
   out->stopped = run.stopped;
 }
 
-/* A recording of @n ticks from @first on. */
-static MloRecording *
-cut (const MloRecording * r, guint first, guint n)
-{
-  MloRecording *out = mlo_recording_new (r->interval_us);
-
-  for (guint i = 0; i < n; i++)
-    *mlo_recording_append (out) = r->ticks[first + i];
-  return out;
-}
-
 static void
 split (const MloDataset * d, GPtrArray * train, GPtrArray * hold)
 {
@@ -473,12 +462,12 @@ split (const MloDataset * d, GPtrArray * train, GPtrArray * hold)
     const MloRecording *r = d->recordings[i];
 
     if (d->n_recordings >= VALIDATION_EVERY) {
-      g_ptr_array_add (i % VALIDATION_EVERY == VALIDATION_EVERY - 1 ? hold : train, cut (r, 0, r->n));
+      g_ptr_array_add (i % VALIDATION_EVERY == VALIDATION_EVERY - 1 ? hold : train, mlo_recording_cut (r, 0, r->n));
     } else {
       guint kept = r->n - r->n / VALIDATION_EVERY;
 
-      g_ptr_array_add (train, cut (r, 0, kept));
-      g_ptr_array_add (hold, cut (r, kept, r->n - kept));
+      g_ptr_array_add (train, mlo_recording_cut (r, 0, kept));
+      g_ptr_array_add (hold, mlo_recording_cut (r, kept, r->n - kept));
     }
   }
 }
