@@ -44,6 +44,18 @@ played (Run * r, gpointer frames)
   return run_stat (r, "frames-encoded") >= *(guint64 *) frames;
 }
 
+/* Number @n of 30 a second. */
+static void
+push_picture (GstElement * source, guint64 n)
+{
+  g_autoptr (GstBuffer) buffer = gst_buffer_new_allocate (NULL, 320 * 240 * 3 / 2, NULL);
+  GstFlowReturn ret;
+
+  GST_BUFFER_PTS (buffer) = gst_util_uint64_scale (n, GST_SECOND, 30);
+  g_signal_emit_by_name (source, "push-buffer", buffer, &ret);
+  g_assert_cmpint (ret, ==, GST_FLOW_OK);
+}
+
 static gboolean
 gl_works (void)
 {
@@ -118,13 +130,7 @@ test_switch (void)
 
     g_object_set (source, "caps", caps, NULL);
     for (guint k = 0; k < 5; k++, n++) {
-      GstBuffer *buffer = gst_buffer_new_allocate (NULL, 320 * 240 * 3 / 2, NULL);
-      GstFlowReturn ret;
-
-      GST_BUFFER_PTS (buffer) = gst_util_uint64_scale (n, GST_SECOND, 30);
-      g_signal_emit_by_name (source, "push-buffer", buffer, &ret);
-      gst_buffer_unref (buffer);
-      g_assert_cmpint (ret, ==, GST_FLOW_OK);
+      push_picture (source, n);
       run_until (r, 0.05, NULL, NULL);
     }
     g_assert_cmpint (height_of (r), ==, 240);
@@ -264,13 +270,7 @@ test_broken (void)
   answer = gst_structure_new ("answer", "width", G_TYPE_INT, 240, "height", G_TYPE_INT, 180, NULL);
   run_play (r);
   for (n = 0; n < 60; n++) {
-    GstBuffer *buffer = gst_buffer_new_allocate (NULL, 320 * 240 * 3 / 2, NULL);
-    GstFlowReturn ret;
-
-    GST_BUFFER_PTS (buffer) = gst_util_uint64_scale (n, GST_SECOND, 30);
-    g_signal_emit_by_name (source, "push-buffer", buffer, &ret);
-    gst_buffer_unref (buffer);
-    g_assert_cmpint (ret, ==, GST_FLOW_OK);
+    push_picture (source, n);
     run_until (r, 0.03, NULL, NULL);
     if (n == 20)
       g_object_set (r->element, "max-bitrate", 900000, NULL);
