@@ -217,20 +217,19 @@ share_out (const GstMloActuator * a, double kbps, double *shares)
   mlo_shares (a->n_encoders, weight, least, kbps, shares);
 }
 
-static gboolean
-apply_bitrate (GstMloActuator * a, double kbps, double fps, const GstMloFormat * format, const GstMloDriven ** refusing)
+/* Who refuses; NULL: nobody. */
+static const GstMloDriven *
+apply_bitrate (GstMloActuator * a, double kbps, double fps, const GstMloFormat * format)
 {
   double shares[GST_MLO_ENCODERS_MOST];
-  gboolean ok = TRUE;
+  const GstMloDriven *refusing = NULL;
 
   share_out (a, kbps, shares);
   for (guint i = 0; i < a->n_encoders; i++) {
-    if (gst_mlo_driven_set_rate (&a->encoders[i], shares[i], fps, format))
-      continue;
-    *refusing = &a->encoders[i];
-    ok = FALSE;
+    if (!gst_mlo_driven_set_rate (&a->encoders[i], shares[i], fps, format))
+      refusing = &a->encoders[i];
   }
-  return ok;
+  return refusing;
 }
 
 /* Whether what is downstream takes the present pictures at this size. */
@@ -288,12 +287,11 @@ static gboolean
 set_preset (GstElement * encoder, gboolean back, gpointer data)
 {
   const Wanted *w = data;
-  const GstMloDriven *refusing;
   GstMloDriven *lead = &w->actuator->encoders[0];
 
   /* Some answer a rate with a key frame: it shares the restart's. */
   if (!back && w->kbps >= 0.0)
-    apply_bitrate (w->actuator, w->kbps, w->fps, w->format, &refusing);
+    apply_bitrate (w->actuator, w->kbps, w->fps, w->format);
   return gst_mlo_speed_set (&lead->speed, encoder, back ? lead->step : w->step);
 }
 
@@ -358,8 +356,8 @@ gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, 
     restart = gst_mlo_restart_begin (lead->element, gst_mlo_tap_sink (lead->tap), other_size);
     if (!restart)
       refused |= GST_MLO_REFUSED_PRESET;
-  } else if (kbps >= 0.0 && !apply_bitrate (a, kbps, fps, format, refusing))
-    refused |= GST_MLO_REFUSED_BITRATE;
+  } else if (kbps >= 0.0)
+    *refusing = apply_bitrate (a, kbps, fps, format);
   if (!apply_size (a, width, height, format)) {
     a->size_refused = TRUE;
     refused |= GST_MLO_REFUSED_SIZE;
@@ -371,8 +369,8 @@ gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, 
         wanted.step);
   else if (other_preset && lead->speed.live)
     refused |= set_live_preset (lead, wanted.step);
-  if (other_preset && !lead->speed.live && kbps >= 0.0 && !apply_bitrate (a, kbps, fps, format, refusing))
-    refused |= GST_MLO_REFUSED_BITRATE;
+  if (other_preset && !lead->speed.live && kbps >= 0.0)
+    *refusing = apply_bitrate (a, kbps, fps, format);
   g_atomic_int_set (&a->millihertz, (gint) lrint (CLAMP (fps, 0.0, 1000.0) * 1000.0));
   return refused;
 }

@@ -8,13 +8,12 @@
 
 G_BEGIN_DECLS
 
-/* What an actuation did not get. */
+/* What an actuation did not get, but for the bitrate. */
 typedef enum
 {
-  GST_MLO_REFUSED_BITRATE = 1 << 0,     /* the property reads back otherwise */
-  GST_MLO_REFUSED_SIZE = 1 << 1,        /* what is downstream does not take that size */
-  GST_MLO_REFUSED_PRESET = 1 << 2,      /* not now */
-  GST_MLO_REFUSED_PRESETS = 1 << 3,     /* nor any more: the encoder does not keep them */
+  GST_MLO_REFUSED_SIZE = 1 << 0,        /* what is downstream does not take that size */
+  GST_MLO_REFUSED_PRESET = 1 << 1,      /* not now */
+  GST_MLO_REFUSED_PRESETS = 1 << 2,     /* nor any more: the encoder does not keep them */
 } GstMloRefused;
 
 /**
@@ -61,7 +60,7 @@ void gst_mlo_actuator_traits (const GstMloActuator * a, const GstMloPath * path,
     MloActuatorTraits * traits);
 
 /* Sets bitrate first, then preset and size in one, then frame rate, each where @adapt (MloAdapt bits) allows it and it
- * differs from what is set. Returns what was refused; @refusing: where that is the bitrate, by which. */
+ * differs from what is set. Returns what was refused; @refusing: (out): whose bitrate reads back otherwise, NULL: nobody's. */
 GstMloRefused gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * decision, guint adapt,
     const GstMloFormat * format, const GstMloDriven ** refusing);
 

@@ -287,17 +287,22 @@ differs (const MloDecision * a, const MloDecision * b)
 }
 
 static void
-report_refusal (GstMloControl * c, GstMloRefused refused, const GstMloDriven * refusing, const MloDecision * d)
+report_refused_bitrate (GstMloControl * c, const GstMloDriven * d)
+{
+  g_autofree char *text =
+      g_strdup_printf ("%s does not keep the bitrate it is given (%.0f kbit/s): is it locked while playing?",
+      GST_OBJECT_NAME (d->element), d->property_kbps);
+
+  c->funcs->warn (c->user_data, GST_MLO_WARN_REFUSED_BITRATE, text);
+}
+
+/* Of size and presets. */
+static void
+report_refusal (GstMloControl * c, GstMloRefused refused, const MloDecision * d)
 {
   g_autofree char *text = NULL;
 
-  if ((refused & GST_MLO_REFUSED_BITRATE) && refusing) {
-    text = g_strdup_printf ("%s does not keep the bitrate it is given (%.0f kbit/s): is it locked while playing?",
-        GST_OBJECT_NAME (refusing->element), refusing->property_kbps);
-    c->funcs->warn (c->user_data, GST_MLO_WARN_REFUSED_BITRATE, text);
-  }
   if (refused & GST_MLO_REFUSED_PRESETS) {
-    g_clear_pointer (&text, g_free);
     text = g_strdup_printf ("%s does not take another %s: it stays as it is; leave preset out of adapt",
         GST_OBJECT_NAME (c->actuator->encoders[0].element), c->actuator->encoders[0].speed.spec->name);
     c->funcs->warn (c->user_data, GST_MLO_WARN_REFUSED_PRESET, text);
@@ -344,6 +349,8 @@ set_window (GstMloControl * c, const MloDecision * d)
   gst_mlo_telemetry_set_window (c->telemetry, windowed ? d->window_bytes : G_MAXUINT64,
       windowed ? d->probe_interval_us : 0);
   gst_mlo_telemetry_set_alert (c->telemetry, !rests, c->settings.limits.target_delay_ms);
+  c->applied.window_bytes = d->window_bytes;
+  c->applied.probe_interval_us = d->probe_interval_us;
 }
 
 static void
@@ -361,8 +368,8 @@ act (GstMloControl * c, const MloDecision * decision)
   }
   refused = gst_mlo_actuator_apply (c->actuator, &d, adapted (c), &c->format, &refusing);
   set_window (c, &d);
-  if (refused & ~GST_MLO_REFUSED_BITRATE) {
-    report_refusal (c, refused & ~GST_MLO_REFUSED_BITRATE, NULL, &d);
+  if (refused) {
+    report_refusal (c, refused, &d);
     if (refused & GST_MLO_REFUSED_SIZE) {
       d.width = before.width;
       d.height = before.height;
@@ -379,7 +386,8 @@ act (GstMloControl * c, const MloDecision * decision)
   if (d.changed)
     c->funcs->decided (c->user_data, &d, &before, control);
   c->funcs->report (c->user_data, &d, &before, mlo_controller_sample (c->controller), &c->settings, &c->format);
-  report_refusal (c, refused & GST_MLO_REFUSED_BITRATE, refusing, &d);
+  if (refusing)
+    report_refused_bitrate (c, refusing);
 }
 
 /* --- what is missing --- */
@@ -623,11 +631,8 @@ on_feedback (gpointer data)
   d = mlo_controller_react (c->controller, now_us);
   if (d && (d->state != c->applied.state || differs (d, &c->applied)))
     act (c, d);
-  else if (d) {
+  else if (d)
     set_window (c, d);
-    c->applied.window_bytes = d->window_bytes;
-    c->applied.probe_interval_us = d->probe_interval_us;
-  }
   return G_SOURCE_CONTINUE;
 }
 
@@ -681,6 +686,8 @@ control_thread (gpointer data)
 {
   GstMloControl *c = data;
 
+  /* NVML takes its time to begin, and nobody's state change is to wait for it. */
+  mlo_gpu_init (&c->gpu, NULL, NULL);
   g_main_context_push_thread_default (c->context);
   g_main_loop_run (c->loop);
   g_main_context_pop_thread_default (c->context);
@@ -734,7 +741,6 @@ gst_mlo_control_new (GstElement * element, GstPad * src, GstElement * top, GstMl
   c->marks = gst_mlo_peer_marks_new ();
   gst_mlo_peer_marks_set (c->marks, c->path.sessions);
 
-  mlo_gpu_init (&c->gpu, NULL, NULL);
   c->context = g_main_context_new ();
   c->loop = g_main_loop_new (c->context, FALSE);
   c->tick = mlo_timer_new (c->context, on_tick, c, G_PRIORITY_DEFAULT);

@@ -38,44 +38,52 @@ gst_mlo_scaler_memory_system (void)
   return scalers[0].memory;
 }
 
-gboolean
-gst_mlo_scaler_exists (const char *memory, GstCaps * caps)
+/* Of @memory's scalers the first from number *@k on that is installed and takes @caps (NULL: not asked); *@k: the one
+ * after it. */
+static GstElementFactory *
+next_factory (const char *memory, GstCaps * caps, guint * k)
 {
   for (guint i = 0; memory && i < G_N_ELEMENTS (scalers); i++) {
     if (strcmp (scalers[i].memory, memory) != 0)
       continue;
-    for (guint k = 0; k < G_N_ELEMENTS (scalers[i].factories) && scalers[i].factories[k]; k++) {
-      g_autoptr (GstElementFactory) factory = gst_element_factory_find (scalers[i].factories[k]);
+    while (*k < G_N_ELEMENTS (scalers[i].factories) && scalers[i].factories[*k]) {
+      g_autoptr (GstElementFactory) factory = gst_element_factory_find (scalers[i].factories[(*k)++]);
 
-      if (factory && gst_element_factory_can_sink_any_caps (factory, caps))
-        return TRUE;
+      if (factory && (!caps || gst_element_factory_can_sink_any_caps (factory, caps)))
+        return g_steal_pointer (&factory);
     }
   }
-  return FALSE;
+  return NULL;
+}
+
+gboolean
+gst_mlo_scaler_exists (const char *memory, GstCaps * caps)
+{
+  guint k = 0;
+  g_autoptr (GstElementFactory) factory = next_factory (memory, caps, &k);
+
+  return factory != NULL;
 }
 
 GstElement *
 gst_mlo_scaler_new (const char *memory, GstCaps * caps)
 {
-  for (guint i = 0; memory && i < G_N_ELEMENTS (scalers); i++) {
-    if (strcmp (scalers[i].memory, memory) != 0)
-      continue;
-    for (guint k = 0; k < G_N_ELEMENTS (scalers[i].factories) && scalers[i].factories[k]; k++) {
-      g_autoptr (GstElementFactory) factory = gst_element_factory_find (scalers[i].factories[k]);
-      GstElement *scaler;
+  GstElementFactory *factory;
+  GstElement *scaler = NULL;
+  guint k = 0;
 
-      if (!factory || (caps && !gst_element_factory_can_sink_any_caps (factory, caps))
-          || !(scaler = gst_element_factory_create (factory, NULL)))
-        continue;
-      /* Its own QoS would drop frames behind our back. */
-      if (g_object_class_find_property (G_OBJECT_GET_CLASS (scaler), "qos"))
-        g_object_set (scaler, "qos", FALSE, NULL);
-      if (g_object_class_find_property (G_OBJECT_GET_CLASS (scaler), "add-borders"))
-        g_object_set (scaler, "add-borders", FALSE, NULL);
-      return scaler;
-    }
+  while (!scaler && (factory = next_factory (memory, caps, &k))) {
+    scaler = gst_element_factory_create (factory, NULL);
+    gst_object_unref (factory);
   }
-  return NULL;
+  if (!scaler)
+    return NULL;
+  /* Its own QoS would drop frames behind our back. */
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (scaler), "qos"))
+    g_object_set (scaler, "qos", FALSE, NULL);
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (scaler), "add-borders"))
+    g_object_set (scaler, "add-borders", FALSE, NULL);
+  return scaler;
 }
 
 GstCaps *

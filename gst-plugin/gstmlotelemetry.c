@@ -402,7 +402,9 @@ packets_event (GstMloTelemetry * t, const GstStructure * event)
         mlo_alert_init (&t->alert);
       }
       mlo_window_acked (&t->window, now_us, packets, n);
-      urgent |= mlo_alert_report (&t->alert, now_us, packets, n, &t->window);
+      /* Of a peer that does not decide there is none. */
+      if (n > 0)
+        urgent |= mlo_alert_report (&t->alert, now_us, packets, n, &t->window);
       for (guint j = 0; j < n; j++) {
         push (t, i + 1 == total && j + 1 == n ? GST_MLO_RECORD_REPORT_END : GST_MLO_RECORD_PACKET, now_us, &packets[j]);
         t->counts.packets++;
