@@ -7,6 +7,7 @@
 #include "bench-helpers.h"
 #include "gstmlotelemetry.h"
 #include "mlo-controller.h"
+#include "twcc-helpers.h"
 
 #define EVENTS_PER_SECOND 10000
 #define ROUNDS 40
@@ -21,24 +22,11 @@ static MloPacket batch[256];
 static GstEvent *
 make_event (guint * seqnum, guint64 send_ns, guint packets)
 {
-  GstStructure *s = gst_structure_new_empty ("RTPTWCCPackets");
   GValueArray *array = g_value_array_new (packets);
-  GValue list = G_VALUE_INIT;
 
-  for (guint i = 0; i < packets; i++) {
-    GValue v = G_VALUE_INIT;
-
-    g_value_init (&v, GST_TYPE_STRUCTURE);
-    g_value_take_boxed (&v, gst_structure_new ("RTPTWCCPacket", "seqnum", G_TYPE_UINT, (*seqnum)++ & 0xffff,
-            "local-ts", G_TYPE_UINT64, send_ns, "remote-ts", G_TYPE_UINT64, send_ns + (i + 1) * 300 * GST_USECOND,
-            "payload-type", G_TYPE_UCHAR, 96, "size", G_TYPE_UINT, 1200, "lost", G_TYPE_BOOLEAN, i % 10 == 3, NULL));
-    g_value_array_append (array, &v);
-    g_value_unset (&v);
-  }
-  g_value_init (&list, g_value_array_get_type ());
-  g_value_take_boxed (&list, array);
-  gst_structure_take_value (s, "packets", &list);
-  return gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM, s);
+  for (guint i = 0; i < packets; i++)
+    twcc_add_packet (array, (*seqnum)++ & 0xffff, send_ns, send_ns + (i + 1) * 300 * GST_USECOND, 1200, i % 10 == 3);
+  return twcc_event (array);
 }
 
 /* As the control thread: a report at a time. */

@@ -9,6 +9,7 @@
 
 #include "bench-helpers.h"
 #include "mlo-complexity.h"
+#include "twcc-helpers.h"
 
 #define FPS 60
 #define WIDTH 1280
@@ -65,29 +66,16 @@ stream_stop (Stream * s)
   gst_object_unref (s->element);
 }
 
-/* As rtpsession sends it upstream: the frame's packets, 20 ms on their way. */
+/* The frame's packets, 20 ms on their way. */
 static GstEvent *
 report (guint frame)
 {
-  GstStructure *s = gst_structure_new_empty ("RTPTWCCPackets");
   GValueArray *array = g_value_array_new (PACKETS);
-  GValue list = G_VALUE_INIT;
+  GstClockTime sent = gst_util_uint64_scale (frame, GST_SECOND, FPS);
 
-  for (guint i = 0; i < PACKETS; i++) {
-    GValue v = G_VALUE_INIT;
-    GstClockTime sent = gst_util_uint64_scale (frame, GST_SECOND, FPS);
-
-    g_value_init (&v, GST_TYPE_STRUCTURE);
-    g_value_take_boxed (&v, gst_structure_new ("RTPTWCCPacket", "seqnum", G_TYPE_UINT, (frame * PACKETS + i) & 0xffff,
-            "local-ts", G_TYPE_UINT64, sent, "remote-ts", G_TYPE_UINT64, sent + (20 + i) * GST_MSECOND,
-            "size", G_TYPE_UINT, 1200, "lost", G_TYPE_BOOLEAN, FALSE, NULL));
-    g_value_array_append (array, &v);
-    g_value_unset (&v);
-  }
-  g_value_init (&list, g_value_array_get_type ());
-  g_value_take_boxed (&list, array);
-  gst_structure_take_value (s, "packets", &list);
-  return gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM, s);
+  for (guint i = 0; i < PACKETS; i++)
+    twcc_add_packet (array, (frame * PACKETS + i) & 0xffff, sent, sent + (20 + i) * GST_MSECOND, 1200, FALSE);
+  return twcc_event (array);
 }
 
 static double

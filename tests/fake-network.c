@@ -2,6 +2,7 @@
 #include "fake-network.h"
 
 #include "mlo-random.h"
+#include "twcc-helpers.h"
 
 #define PACKET 1200
 #define HEADERS 48
@@ -68,7 +69,6 @@ G_GNUC_BEGIN_IGNORE_DEPRECATIONS;
 static void
 add (FakeNetwork * n, GValueArray * array, const Packet * packet, guint faults)
 {
-  GValue v = G_VALUE_INIT;
   Packet p = *packet;
 
   if (faults & FAKE_WRAP)
@@ -88,20 +88,13 @@ add (FakeNetwork * n, GValueArray * array, const Packet * packet, guint faults)
     p.seqnum = (guint) mlo_random_u64 (&n->random);
     p.size = (guint) mlo_random_u64 (&n->random);
   }
-  g_value_init (&v, GST_TYPE_STRUCTURE);
-  g_value_take_boxed (&v, gst_structure_new ("RTPTWCCPacket", "seqnum", G_TYPE_UINT, p.seqnum, "local-ts",
-          G_TYPE_UINT64, p.local, "remote-ts", G_TYPE_UINT64, p.remote, "payload-type", G_TYPE_UCHAR, 96, "size",
-          G_TYPE_UINT, p.size, "lost", G_TYPE_BOOLEAN, p.lost, NULL));
-  g_value_array_append (array, &v);
-  g_value_unset (&v);
+  twcc_add_packet (array, p.seqnum, p.local, p.remote, p.size, p.lost);
 }
 
 static void
 tell (FakeNetwork * n, GArray * packets, guint faults)
 {
   GValueArray *array = g_value_array_new (packets->len);
-  GstStructure *s = gst_structure_new_empty ("RTPTWCCPackets");
-  GValue v = G_VALUE_INIT;
 
   n->reports++;
   for (guint i = 0; i < packets->len; i++) {
@@ -109,10 +102,7 @@ tell (FakeNetwork * n, GArray * packets, guint faults)
 
     add (n, array, &g_array_index (packets, Packet, at), faults);
   }
-  g_value_init (&v, g_value_array_get_type ());
-  g_value_take_boxed (&v, array);
-  gst_structure_take_value (s, "packets", &v);
-  gst_pad_push_event (n->sink, gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM, s));
+  gst_pad_push_event (n->sink, twcc_event (array));
 }
 
 G_GNUC_END_IGNORE_DEPRECATIONS;

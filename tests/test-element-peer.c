@@ -4,6 +4,7 @@
 #include <gio/gio.h>
 
 #include "element-helpers.h"
+#include "twcc-helpers.h"
 
 #define SOURCE "videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=160,height=120,framerate=30/1 ! "
 #define X264 "x264enc name=e tune=zerolatency speed-preset=ultrafast bitrate=1000 ! "
@@ -15,28 +16,17 @@ report (GstElement * session, guint * seqnum, double queue_ms)
 {
   g_autoptr (GstPad) pad = gst_element_get_static_pad (session, "send_rtp_sink");
   GstClockTime now = (GstClockTime) g_get_monotonic_time () * 1000;
-  GstStructure *s = gst_structure_new_empty ("RTPTWCCPackets");
-  GValue list = G_VALUE_INIT;
   GValueArray *packets;
 
   G_GNUC_BEGIN_IGNORE_DEPRECATIONS;
   packets = g_value_array_new (10);
+  G_GNUC_END_IGNORE_DEPRECATIONS;
   for (guint i = 0; i < 10; i++) {
-    GValue item = G_VALUE_INIT;
     guint64 sent = now - 400 * GST_MSECOND + i * 100000;
 
-    g_value_init (&item, GST_TYPE_STRUCTURE);
-    g_value_take_boxed (&item, gst_structure_new ("RTPTWCCPacket", "seqnum", G_TYPE_UINT, (*seqnum)++, "local-ts",
-            G_TYPE_UINT64, sent, "remote-ts", G_TYPE_UINT64, sent + (guint64) ((20.0 + queue_ms) * GST_MSECOND),
-            "size", G_TYPE_UINT, 1000, "lost", G_TYPE_BOOLEAN, FALSE, NULL));
-    g_value_array_append (packets, &item);
-    g_value_unset (&item);
+    twcc_add_packet (packets, (*seqnum)++, sent, sent + (guint64) ((20.0 + queue_ms) * GST_MSECOND), 1000, FALSE);
   }
-  g_value_init (&list, g_value_array_get_type ());
-  g_value_take_boxed (&list, packets);
-  G_GNUC_END_IGNORE_DEPRECATIONS;
-  gst_structure_take_value (s, "packets", &list);
-  gst_pad_push_event (pad, gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM, s));
+  gst_pad_push_event (pad, twcc_event (packets));
 }
 
 static GstElement *

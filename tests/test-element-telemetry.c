@@ -8,33 +8,9 @@
 #include "gstmlotap.h"
 #include "gstmlotelemetry.h"
 #include "mlo-random.h"
+#include "twcc-helpers.h"
 
 G_GNUC_BEGIN_IGNORE_DEPRECATIONS;
-
-static void
-add_packet (GValueArray * array, guint seqnum, guint64 local, guint64 remote, guint size, gboolean lost)
-{
-  GValue v = G_VALUE_INIT;
-
-  g_value_init (&v, GST_TYPE_STRUCTURE);
-  g_value_take_boxed (&v, gst_structure_new ("RTPTWCCPacket", "seqnum", G_TYPE_UINT, seqnum, "local-ts", G_TYPE_UINT64,
-          local, "remote-ts", G_TYPE_UINT64, remote, "payload-type", G_TYPE_UCHAR, 96, "size", G_TYPE_UINT, size,
-          "lost", G_TYPE_BOOLEAN, lost, NULL));
-  g_value_array_append (array, &v);
-  g_value_unset (&v);
-}
-
-static GstEvent *
-packets_event (GValueArray * array)
-{
-  GstStructure *s = gst_structure_new_empty ("RTPTWCCPackets");
-  GValue v = G_VALUE_INIT;
-
-  g_value_init (&v, g_value_array_get_type ());
-  g_value_take_boxed (&v, array);
-  gst_structure_take_value (s, "packets", &v);
-  return gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM, s);
-}
 
 static void
 push_report (GstMloTelemetry * t, guint n, guint64 first_local)
@@ -43,8 +19,8 @@ push_report (GstMloTelemetry * t, guint n, guint64 first_local)
   g_autoptr (GstEvent) event = NULL;
 
   for (guint i = 0; i < n; i++)
-    add_packet (array, i, first_local + i * GST_MSECOND, 5 * GST_SECOND + i * GST_MSECOND, 1000 + i, i % 10 == 3);
-  event = packets_event (array);
+    twcc_add_packet (array, i, first_local + i * GST_MSECOND, 5 * GST_SECOND + i * GST_MSECOND, 1000 + i, i % 10 == 3);
+  event = twcc_event (array);
   g_assert_true (gst_mlo_telemetry_upstream_event (t, event));
 }
 
@@ -139,15 +115,15 @@ test_hostile_events (void)
     gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM, gst_structure_new_empty ("RTPTWCCPackets")),
     gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM, gst_structure_new ("RTPTWCCPackets", "packets", G_TYPE_INT, 3,
             NULL)),
-    packets_event (g_value_array_new (0)),
+    twcc_event (g_value_array_new (0)),
     NULL, NULL,
   };
 
   gst_mlo_telemetry_start (t, NULL);
   /* No times, no size, a size no packet has. */
-  add_packet (array, 1, GST_CLOCK_TIME_NONE, 5, 100, FALSE);
-  add_packet (array, 2, 5, GST_CLOCK_TIME_NONE, 100, FALSE);
-  add_packet (array, 3, 5, 5, 70000, FALSE);
+  twcc_add_packet (array, 1, GST_CLOCK_TIME_NONE, 5, 100, FALSE);
+  twcc_add_packet (array, 2, 5, GST_CLOCK_TIME_NONE, 100, FALSE);
+  twcc_add_packet (array, 3, 5, 5, 70000, FALSE);
   g_value_init (&v, G_TYPE_INT);
   g_value_array_append (array, &v);
   g_value_unset (&v);
@@ -156,7 +132,7 @@ test_hostile_events (void)
           NULL));
   g_value_array_append (array, &v);
   g_value_unset (&v);
-  events[3] = packets_event (array);
+  events[3] = twcc_event (array);
   events[4] = gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM, gst_structure_new_empty ("Other"));
   for (guint i = 0; i < G_N_ELEMENTS (events); i++) {
     gst_mlo_telemetry_upstream_event (t, events[i]);
