@@ -636,21 +636,26 @@ on_feedback (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+/* On a grid, so that a late tick does not delay those after it; what was missed is not made up for. The grid is the
+ * clock's own: the elements of a host wake its processor together, not each by itself. */
+static gint64
+next_tick (const GstMloControl * c, gint64 now_us)
+{
+  return (now_us / c->interval_us + 1) * c->interval_us;
+}
+
 static gboolean
 on_tick (gpointer data)
 {
   GstMloControl *c = data;
   gint64 now_us = g_get_monotonic_time ();
-  gint64 due_us = g_source_get_ready_time (c->tick);
   MloSample local;
 
   if (!g_atomic_int_get (&c->playing)) {
     g_source_set_ready_time (c->tick, -1);
     return G_SOURCE_CONTINUE;
   }
-  /* On a grid, so that a late tick does not delay those after it; what was missed is not made up for. */
-  g_source_set_ready_time (c->tick, due_us > 0 && now_us - due_us < c->interval_us ? due_us + c->interval_us
-      : now_us + c->interval_us);
+  g_source_set_ready_time (c->tick, next_tick (c, now_us));
 
   catch_up (c, now_us);
   refresh (c);

@@ -198,19 +198,39 @@ linked_anew (GstMlOptimizer * self)
     gst_ml_optimizer_prepare_encoders (self);
 }
 
-/* On the filter's src pad: feedback comes up here, new caps go down. */
+/* Upstream of us, without the way through scaler and filter, to whom feedback says nothing: it comes with every frame. */
+static GstPadProbeReturn
+pass_over (GstMlOptimizer * self, GstPadProbeInfo * info)
+{
+  gst_pad_push_event (self->sinkpad, GST_PAD_PROBE_INFO_EVENT (info));
+  info->data = NULL;
+  return GST_PAD_PROBE_HANDLED;
+}
+
+/* On the src pad: what comes up. */
 static GstPadProbeReturn
 src_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   GstMlOptimizer *self = data;
   GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_RECONFIGURE)
+    linked_anew (self);
+  else if (gst_mlo_telemetry_upstream_event (self->telemetry, event)
+      && GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_UPSTREAM)
+    return pass_over (self, info);
+  return GST_PAD_PROBE_OK;
+}
+
+/* On the filter's src pad: the caps that leave us. */
+static GstPadProbeReturn
+filter_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstMlOptimizer *self = data;
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
   GstCaps *caps;
 
-  if (info->type & GST_PAD_PROBE_TYPE_EVENT_UPSTREAM) {
-    gst_mlo_telemetry_upstream_event (self->telemetry, event);
-    if (GST_EVENT_TYPE (event) == GST_EVENT_RECONFIGURE)
-      linked_anew (self);
-  } else if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
+  if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
     gst_event_parse_caps (event, &caps);
     gst_mlo_telemetry_set_output (self->telemetry, caps);
     WITH_CONTROL (self, gst_mlo_control_refind (self->control));
@@ -228,7 +248,8 @@ add_probes (GstMlOptimizer * self)
   gst_pad_add_probe (self->sinkpad,
       GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_BOTH | GST_PAD_PROBE_TYPE_EVENT_FLUSH, sink_probe, self,
       NULL);
-  gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_EVENT_BOTH, src_probe, self, NULL);
+  gst_pad_add_probe (self->srcpad, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, src_probe, self, NULL);
+  gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, filter_probe, self, NULL);
   gst_ghost_pad_set_target (GST_GHOST_PAD (self->sinkpad), sink);
   gst_ghost_pad_set_target (GST_GHOST_PAD (self->srcpad), src);
 }

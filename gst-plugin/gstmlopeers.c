@@ -122,6 +122,17 @@ gst_mlo_peers_take (GstMloPeers * p, gconstpointer session, gint64 now_us, MloPa
 
 /* --- which session an event is of --- */
 
+/* Looked up once, not with each report. */
+static GQuark
+session_field (void)
+{
+  static gsize quark;
+
+  if (g_once_init_enter (&quark))
+    g_once_init_leave (&quark, g_quark_from_static_string (FIELD));
+  return (GQuark) quark;
+}
+
 typedef struct
 {
   GstElement *session;          /* owned */
@@ -162,7 +173,7 @@ mark_event (GstPad * pad, GstPadProbeInfo * info, gpointer session)
 
   if (GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_UPSTREAM && gst_event_has_name (event, "RTPTWCCPackets")) {
     event = gst_event_make_writable (event);
-    gst_structure_set (gst_event_writable_structure (event), FIELD, G_TYPE_POINTER, session, NULL);
+    gst_structure_id_set (gst_event_writable_structure (event), session_field (), G_TYPE_POINTER, session, NULL);
     info->data = event;
   }
   return GST_PAD_PROBE_OK;
@@ -171,7 +182,7 @@ mark_event (GstPad * pad, GstPadProbeInfo * info, gpointer session)
 gconstpointer
 gst_mlo_peers_session_of (const GstStructure * event)
 {
-  const GValue *value = gst_structure_get_value (event, FIELD);
+  const GValue *value = gst_structure_id_get_value (event, session_field ());
 
   return value && G_VALUE_HOLDS_POINTER (value) ? g_value_get_pointer (value) : NULL;
 }

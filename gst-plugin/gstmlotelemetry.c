@@ -317,11 +317,29 @@ gst_mlo_telemetry_wake (GstMloTelemetry * t)
   }
 }
 
-/* Of the event's structures: names are looked up once a report, not for each packet. */
+/* Of the event's structures: a name costs a lock and a hash each time it is looked up. */
 typedef struct
 {
-  GQuark local, remote, seqnum, size, lost;
+  GQuark packets, local, remote, seqnum, size, lost;
 } PacketFields;
+
+static const PacketFields *
+packet_fields (void)
+{
+  static PacketFields fields;
+  static gsize ready;
+
+  if (g_once_init_enter (&ready)) {
+    fields.packets = g_quark_from_static_string ("packets");
+    fields.local = g_quark_from_static_string ("local-ts");
+    fields.remote = g_quark_from_static_string ("remote-ts");
+    fields.seqnum = g_quark_from_static_string ("seqnum");
+    fields.size = g_quark_from_static_string ("size");
+    fields.lost = g_quark_from_static_string ("lost");
+    g_once_init_leave (&ready, 1);
+  }
+  return &fields;
+}
 
 static guint64
 get_time (const GstStructure * s, GQuark field)
@@ -361,14 +379,11 @@ parse_packet (const GstStructure * s, const PacketFields * f, gint64 offset_us, 
 static void
 packets_event (GstMloTelemetry * t, const GstStructure * event)
 {
-  const GValue *value = gst_structure_get_value (event, "packets");
+  const PacketFields *fields = packet_fields ();
+  const GValue *value = gst_structure_id_get_value (event, fields->packets);
   gint64 now_us = g_get_monotonic_time ();
   MloPacket packets[EVENT_PACKETS];
   gconstpointer session = gst_mlo_peers_session_of (event);
-  const PacketFields fields = {
-    g_quark_from_static_string ("local-ts"), g_quark_from_static_string ("remote-ts"),
-    g_quark_from_static_string ("seqnum"), g_quark_from_static_string ("size"), g_quark_from_static_string ("lost")
-  };
   gboolean urgent = FALSE;
   gint64 offset_us;
   guint total, n = 0;
@@ -386,7 +401,7 @@ packets_event (GstMloTelemetry * t, const GstStructure * event)
   for (guint i = 0; i < total; i++) {
     const GValue *item = &array->values[i];
 
-    if (GST_VALUE_HOLDS_STRUCTURE (item) && parse_packet (gst_value_get_structure (item), &fields, offset_us,
+    if (GST_VALUE_HOLDS_STRUCTURE (item) && parse_packet (gst_value_get_structure (item), fields, offset_us,
             &packets[n]))
       n++;
     if (n < EVENT_PACKETS && i + 1 < total)

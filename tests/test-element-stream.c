@@ -45,7 +45,7 @@ test_events (void)
 {
   GstHarness *h = gst_harness_new ("mloptimizer");
   GstEvent *e;
-  guint reconfigure = 0, qos = 0, custom = 0;
+  guint reconfigure = 0, qos = 0, custom = 0, feedback = 0;
 
   gst_harness_set_src_caps_str (h, CAPS);
   gst_harness_push (h, frame (0, 30));
@@ -55,15 +55,19 @@ test_events (void)
   gst_harness_push_upstream_event (h, gst_event_new_qos (GST_QOS_TYPE_UNDERFLOW, 1.0, 1000, 0));
   gst_harness_push_upstream_event (h, gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM,
           gst_structure_new_empty ("something")));
+  gst_harness_push_upstream_event (h, gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM,
+          gst_structure_new_empty ("RTPTWCCPackets")));
   while ((e = gst_harness_try_pull_upstream_event (h))) {
     reconfigure += GST_EVENT_TYPE (e) == GST_EVENT_RECONFIGURE;
     qos += GST_EVENT_TYPE (e) == GST_EVENT_QOS;
-    custom += GST_EVENT_TYPE (e) == GST_EVENT_CUSTOM_UPSTREAM;
+    custom += gst_event_has_name (e, "something");
+    feedback += gst_event_has_name (e, "RTPTWCCPackets");
     gst_event_unref (e);
   }
   g_assert_cmpuint (reconfigure, ==, 0);
   g_assert_cmpuint (qos, ==, 1);
   g_assert_cmpuint (custom, ==, 1);
+  g_assert_cmpuint (feedback, ==, 1);
   gst_harness_teardown (h);
 }
 
