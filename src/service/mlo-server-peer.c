@@ -2,6 +2,7 @@
 #include "mlo-server-peer.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include <json-glib/json-glib.h>
 
@@ -20,7 +21,7 @@ typedef struct
 struct _MloServerPeer
 {
   SoupWebsocketConnection *connection;
-  GSocket *socket;
+  int descriptor;               /* of its socket, ours (mlo_ws_socket_dup) */
   guint64 message_bytes;        /* received when the last message was complete */
   char *name;
   MloServerPeerCounters *counters;
@@ -158,7 +159,7 @@ on_message (SoupWebsocketConnection * connection, gint type, GBytes * bytes, gpo
   if (soup_websocket_connection_get_state (connection) != SOUP_WEBSOCKET_STATE_OPEN)
     return;
   peer->heard_us = peer->bucket_us = now_us;
-  peer->message_bytes = mlo_ws_socket_received (peer->socket);
+  peer->message_bytes = mlo_ws_socket_received (peer->descriptor);
   if (!bucket_take (&peer->flood, seconds)) {
     peer->counters->over_rate++;
     mlo_server_peer_close (peer, SOUP_WEBSOCKET_CLOSE_POLICY_VIOLATION, "too many messages");
@@ -208,8 +209,8 @@ mlo_server_peer_new (SoupWebsocketConnection * connection, GSocket * socket, con
   MloServerPeer *peer = g_new0 (MloServerPeer, 1);
 
   peer->connection = g_object_ref (connection);
-  peer->socket = socket ? g_object_ref (socket) : NULL;
-  peer->message_bytes = mlo_ws_socket_received (peer->socket);
+  peer->descriptor = mlo_ws_socket_dup (socket);
+  peer->message_bytes = mlo_ws_socket_received (peer->descriptor);
   peer->name = g_strdup (name);
   peer->counters = counters;
   peer->message = message;
@@ -237,7 +238,8 @@ mlo_server_peer_free (MloServerPeer * peer)
   if (soup_websocket_connection_get_state (peer->connection) != SOUP_WEBSOCKET_STATE_CLOSED)
     g_io_stream_close (soup_websocket_connection_get_io_stream (peer->connection), NULL, NULL);
   g_object_unref (peer->connection);
-  g_clear_object (&peer->socket);
+  if (peer->descriptor >= 0)
+    close (peer->descriptor);
   g_queue_clear_full (&peer->queue, g_free);
   g_free (peer->name);
   g_free (peer);
@@ -257,10 +259,10 @@ mlo_server_peer_close (MloServerPeer * peer, gushort code, const char *why)
 void
 mlo_server_peer_check (MloServerPeer * peer, gint64 now_us)
 {
-  if (mlo_ws_socket_received (peer->socket) > peer->message_bytes + MLO_SERVER_PEER_MAX_UNFINISHED) {
+  if (mlo_ws_socket_received (peer->descriptor) > peer->message_bytes + MLO_SERVER_PEER_MAX_UNFINISHED) {
     peer->why = "a message without an end";
     /* At once: a close in good order would read on. */
-    g_socket_shutdown (peer->socket, TRUE, TRUE, NULL);
+    mlo_ws_socket_shut (peer->descriptor);
     return;
   }
   if (now_us - peer->heard_us > MLO_SERVER_PEER_SILENT_US)

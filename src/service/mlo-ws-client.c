@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <libsoup/soup.h>
 
@@ -58,6 +59,7 @@ struct _MloWsClient
   SoupMessage *message;         /* the attempt's, while its callback is to come */
 
   SoupWebsocketConnection *connection;
+  int descriptor;               /* of its socket, ours (mlo_ws_socket_dup) */
   GQueue outgoing;              /* of char *, owned */
   GSource *writable;            /* while something is in the queue */
   gint64 open_us, heard_us, ping_us;
@@ -142,15 +144,15 @@ stop_writing (MloWsClient * c)
 static void
 drop_connection (MloWsClient * c)
 {
-  GSocket *s = socket_of (c->connection);
-
   stop_writing (c);
   c->counts.dropped += c->outgoing.length;
   g_queue_clear_full (&c->outgoing, g_free);
   g_signal_handlers_disconnect_by_data (c->connection, c);
   /* TLS says good-bye in a thread of its own, which would wait for room towards a frozen server. */
-  if (s)
-    g_socket_shutdown (s, TRUE, TRUE, NULL);
+  mlo_ws_socket_shut (c->descriptor);
+  if (c->descriptor >= 0)
+    close (c->descriptor);
+  c->descriptor = -1;
   g_clear_object (&c->connection);
 }
 
@@ -251,7 +253,7 @@ static void
 watch_connection (MloWsClient * c)
 {
   gint64 now_us = g_get_monotonic_time ();
-  guint64 bytes = mlo_ws_socket_received (socket_of (c->connection));
+  guint64 bytes = mlo_ws_socket_received (c->descriptor);
 
   if (c->whole)
     c->whole_bytes = bytes;
@@ -331,6 +333,8 @@ on_connected (GObject * source, GAsyncResult * result, gpointer data)
 
   c->connection = soup_session_websocket_connect_finish (SOUP_SESSION (source), result, &error);
   g_clear_object (&c->cancel);
+  if (c->connection)
+    c->descriptor = mlo_ws_socket_dup (socket_of (c->connection));
   if (c->state != MLO_WS_CONNECTING)
     return;
   if (c->connection)
@@ -466,6 +470,7 @@ mlo_ws_client_new (GMainContext * context, const MloWsConfig * config, const Mlo
     }
   }
   c = g_new0 (MloWsClient, 1);
+  c->descriptor = -1;
   c->context = g_main_context_ref (context ? context : g_main_context_default ());
   c->config = *config;
   c->config.uri = NULL;
