@@ -232,16 +232,15 @@ apply_bitrate (GstMloActuator * a, double kbps, double fps, const GstMloFormat *
   return refusing;
 }
 
-/* Whether what is downstream takes the present pictures at this size. */
+/* Whether what is downstream takes the present pictures, as they leave @now, at this size. */
 static gboolean
-downstream_takes (GstMloActuator * a, int width, int height)
+downstream_takes (GstMloActuator * a, GstCaps * now, int width, int height)
 {
-  g_autoptr (GstCaps) now = gst_pad_get_current_caps (a->src);
   g_autoptr (GstCaps) wanted = NULL;
   g_autoptr (GstCaps) taken = NULL;
   GstStructure *s;
 
-  if (!now || gst_caps_is_any (now) || gst_caps_get_size (now) != 1)
+  if (gst_caps_is_any (now) || gst_caps_get_size (now) != 1)
     return FALSE;
   wanted = gst_caps_copy (now);
   s = gst_caps_get_structure (wanted, 0);
@@ -259,19 +258,28 @@ size_differs (const GstMloActuator * a, int width, int height, const GstMloForma
   return width != a->width || height != a->height || (width > 0 && a->memory != format->scalable);
 }
 
-static gboolean
+static GstMloRefused
 apply_size (GstMloActuator * a, int width, int height, const GstMloFormat * format)
 {
+  g_autoptr (GstCaps) now = NULL;
+
   if (!size_differs (a, width, height, format))
-    return TRUE;
+    return 0;
   if (width == format->info.width && height == format->info.height)
     width = height = 0;
-  if (width > 0 && (!can_scale (format) || !downstream_takes (a, width, height)))
-    return FALSE;
+  if (width > 0) {
+    if (!can_scale (format))
+      return GST_MLO_REFUSED_SIZES;
+    now = gst_pad_get_current_caps (a->src);
+    if (!now)
+      return GST_MLO_REFUSED_SIZE;
+    if (!downstream_takes (a, now, width, height))
+      return GST_MLO_REFUSED_SIZES;
+  }
   set_caps (a, width, height, format->scalable);
   for (guint i = 0; i < a->n_encoders; i++)
     gst_mlo_driven_skip_period (&a->encoders[i]);
-  return TRUE;
+  return 0;
 }
 
 /* What is to be set, where an encoder must be restarted for it. */
@@ -345,7 +353,7 @@ gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, 
   gboolean other_preset = has_preset && wanted.step != lead->step;
   gboolean other_size = size_differs (a, width, height, format);
   GstMloRestart *restart = NULL;
-  GstMloRefused refused = 0;
+  GstMloRefused refused = 0, size_refused;
   guint wait_ms = RESTART_WAIT_MS;
 
   *refusing = NULL;
@@ -358,12 +366,11 @@ gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, 
       refused |= GST_MLO_REFUSED_PRESET;
   } else if (kbps >= 0.0)
     *refusing = apply_bitrate (a, kbps, fps, format);
-  if (!apply_size (a, width, height, format)) {
-    a->size_refused = TRUE;
-    refused |= GST_MLO_REFUSED_SIZE;
-    if (restart)
-      gst_mlo_restart_at_frame (restart);
-  }
+  size_refused = apply_size (a, width, height, format);
+  refused |= size_refused;
+  a->size_refused |= size_refused == GST_MLO_REFUSED_SIZES;
+  if (size_refused && restart)
+    gst_mlo_restart_at_frame (restart);
   if (restart)
     refused |= restarted (lead, gst_mlo_restart_finish (restart, wait_ms, holds_frames (lead), set_preset, &wanted),
         wanted.step);

@@ -309,7 +309,7 @@ report_refusal (GstMloControl * c, GstMloRefused refused, const MloDecision * d)
     update_traits (c);
   }
   /* Without a scaler it is not downstream's doing, and was said. */
-  if ((refused & GST_MLO_REFUSED_SIZE) && c->format.scalable) {
+  if ((refused & GST_MLO_REFUSED_SIZES) && c->format.scalable) {
     g_clear_pointer (&text, g_free);
     text = g_strdup_printf ("nothing downstream takes pictures of %dx%d: the size stays as it is; remove the size from "
         "the caps behind this element to let it change, or leave resolution out of adapt", d->width, d->height);
@@ -370,7 +370,7 @@ act (GstMloControl * c, const MloDecision * decision)
   set_window (c, &d);
   if (refused) {
     report_refusal (c, refused, &d);
-    if (refused & GST_MLO_REFUSED_SIZE) {
+    if (refused & (GST_MLO_REFUSED_SIZE | GST_MLO_REFUSED_SIZES)) {
       d.width = before.width;
       d.height = before.height;
     }

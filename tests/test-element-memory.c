@@ -140,6 +140,39 @@ test_switch (void)
   run_free (r);
 }
 
+static GstPadProbeReturn
+hold_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  if (GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) == GST_EVENT_CAPS && !g_atomic_int_add ((gint *) data, 1))
+    g_usleep (400000);
+  return GST_PAD_PROBE_OK;
+}
+
+/* A size asked for while the first caps are on their way out: nobody has refused it, and it comes when it is asked again. */
+static void
+test_early (void)
+{
+  Run *r = run_new ("videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! "
+      "mloptimizer name=o min-height=100 start-bitrate=1000000 ! "
+      "x264enc name=e tune=zerolatency speed-preset=ultrafast ! fakesink async=false");
+  g_autoptr (GstElement) filter = gst_bin_get_by_name (GST_BIN (r->element), "filter");
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (filter, "sink");
+  gint held = 0;
+  int small = 180;
+
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, hold_caps, &held, NULL);
+  g_signal_connect (r->element, "decision", G_CALLBACK (on_decision), NULL);
+  answer = gst_structure_new ("answer", "width", G_TYPE_INT, 240, "height", G_TYPE_INT, 180, NULL);
+  run_play (r);
+  for (guint i = 0; i < 100 && !run_until (r, 0.1, has_height, &small); i++)
+    g_object_set (r->element, "max-bitrate", 900000 + i * 1000, NULL);
+  g_assert_cmpint (height_of (r), ==, 180);
+  g_assert_cmpint (g_atomic_int_get (&held), >, 0);
+  run_assert_clean (r, NULL);
+  g_clear_pointer (&answer, gst_structure_free);
+  run_free (r);
+}
+
 /* A scaler whose driver is missing: it does not start, and says so. */
 static gint tried;
 
@@ -328,6 +361,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_add_func ("/memory/table", test_table);
   g_test_add_func ("/memory/switch", test_switch);
+  g_test_add_func ("/memory/early", test_early);
   g_test_add_func ("/memory/gl", test_gl);
   g_test_add_func ("/memory/broken", test_broken);
   return g_test_run ();
