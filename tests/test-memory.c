@@ -18,6 +18,7 @@
 #include "mlo-message.h"
 #include "mlo-pickle.h"
 #include "mlo-quality-optimizer.h"
+#include "mlo-reserve.h"
 #include "mlo-trace.h"
 
 /* What is as large as a file says begins here: tensors, files. */
@@ -123,6 +124,14 @@ load_trace (const char *path, GError ** error)
 }
 
 static gboolean
+load_reserve (const char *path, GError ** error)
+{
+  g_autoptr (GPtrArray) pieces = mlo_reserve_load (path, error);
+
+  return pieces != NULL;
+}
+
+static gboolean
 load_message (const char *path, GError ** error)
 {
   g_autofree guint8 *text = NULL;
@@ -171,6 +180,8 @@ static const struct
   {"pickle", TEST_SOURCE "/tests/fuzz/corpus/pickle/small.pkl", load_pickle},
   {"dataset", TEST_SOURCE "/tests/fuzz/corpus/dataset/lines.jsonl", load_dataset},
   {"trace", TEST_SOURCE "/tests/fuzz/corpus/trace/full.csv", load_trace},
+  {"trace-mahimahi", TEST_SOURCE "/tests/fuzz/corpus/trace/mahimahi.txt", load_trace},
+  {"reserve", TEST_SOURCE "/tests/fuzz/corpus/reserve/two-pieces", load_reserve},
   {"dataset-large", "dataset.jsonl", load_dataset, TRUE, write_dataset},
   {"trace-large", "trace.csv", load_trace, TRUE, write_trace},
   {"message", TEST_SOURCE "/tests/fuzz/corpus/message/array.json", load_message},
