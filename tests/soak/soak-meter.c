@@ -55,6 +55,7 @@ print_slope (const char *name, const SoakPoint * points, guint n, gsize offset)
 {
   g_autoptr (GArray) slopes = g_array_new (FALSE, FALSE, sizeof (double));
   guint from = n / 4, m = n - from;
+  double least = G_MAXDOUBLE, most = 0.0;
   double spread = 1.96 * sqrt (m * (m - 1.0) * (2.0 * m + 5.0) / 18.0);
   Bounds b = { 0.0, 0.0 };
 
@@ -71,9 +72,14 @@ print_slope (const char *name, const SoakPoint * points, guint n, gsize offset)
     return b;
   }
   g_array_sort (slopes, compare);
+  for (guint i = from; i < n; i++) {
+    least = MIN (least, G_STRUCT_MEMBER (double, &points[i], offset));
+    most = MAX (most, G_STRUCT_MEMBER (double, &points[i], offset));
+  }
+  printf ("%s_least %.1f KiB\n%s_most %.1f KiB\n", name, least, name, most);
   b.low = g_array_index (slopes, double, (guint) MAX ((slopes->len - spread) / 2.0, 0.0));
   b.high = g_array_index (slopes, double, (guint) MIN ((slopes->len + spread) / 2.0, slopes->len - 1.0));
-  printf ("%s %.3f KiB/min\n%s_low %.3f KiB/min\n%s_high %.3f KiB/min\n", name,
+  printf ("%s_slope %.3f KiB/min\n%s_slope_low %.3f KiB/min\n%s_slope_high %.3f KiB/min\n", name,
       g_array_index (slopes, double, slopes->len / 2), name, b.low, name, b.high);
   return b;
 }
@@ -81,14 +87,13 @@ print_slope (const char *name, const SoakPoint * points, guint n, gsize offset)
 gboolean
 soak_judge_memory (const SoakPoint * points, guint n, gboolean threads)
 {
-  Bounds heap = print_slope ("heap_slope", points, n, G_STRUCT_OFFSET (SoakPoint, heap_kib));
+  Bounds heap = print_slope ("heap", points, n, G_STRUCT_OFFSET (SoakPoint, heap_kib));
   Bounds own = { 0.0, 0.0 };
   gboolean good;
 
-  print_slope ("rss_slope", points, n, G_STRUCT_OFFSET (SoakPoint, rss_kib));
+  print_slope ("rss", points, n, G_STRUCT_OFFSET (SoakPoint, rss_kib));
   if (threads) {
-    printf ("own_heap %.1f KiB\n", n > 0 ? points[n - 1].own_kib : 0.0);
-    own = print_slope ("own_heap_slope", points, n, G_STRUCT_OFFSET (SoakPoint, own_kib));
+    own = print_slope ("own_heap", points, n, G_STRUCT_OFFSET (SoakPoint, own_kib));
   }
   good = soak_judge ("heap_growth_at_least", MAX (heap.low, 0.0), 1.0, "KiB/min");
   return soak_judge ("own_heap_growth_at_most", own.high, 1.0, "KiB/min") && good;

@@ -23,8 +23,8 @@ void soak_measure (SoakPoint * point, double minutes);
  * soak_judge_memory:
  * @threads: whether the element's threads run, so that own_kib is not empty
  *
- * Prints the KiB a minute by which memory grew after the first quarter of @points, (n) in order of time: the median of the
- * slopes between all pairs (Theil and Sen), and the bounds between which it lies with 95 %.
+ * Prints what was held at least and at most after the first quarter of @points, (n) in order of time, and the KiB a minute by
+ * which it grew: the median of the slopes between all pairs (Theil and Sen), and the bounds between which it lies with 95 %.
  *
  * Returns: whether what the element's threads hold grew by 1 KiB a minute at most, upper bound and all, and whether as
  * little is within the bounds for the whole heap, where others' buffers come and go; what the C library holds beyond

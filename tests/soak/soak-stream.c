@@ -2,7 +2,8 @@
 /* The real pipeline, x264 over RTP through a bottleneck to a receiver in a process of its own, for as long as asked, with
  * faults by chance: the link's rate jumps, packets and reports are lost, reports come twice, out of order, two seconds late
  * or from another SSRC; the source changes its size, stalls or pauses, limits and encoder are set by others.
- *   soak-stream [--minutes N] [--seed N] [--csv FILE]       20 minutes if not given
+ *   soak-stream [--minutes N] [--seed N] [--csv FILE] [--without]       20 minutes if not given
+ * --without: an identity stands in the element's place, bitrates come by chance: what others' memory does of itself.
  * Exit code 0 only where memory, threads and file descriptors of the sending process stay and no decision is overdue. */
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -25,6 +26,8 @@
 #define APPLICATION_MS 5000
 #define HEADERS 40
 #define N_SIZES 3
+/* Of the smallest: at rest there is one size to choose. */
+#define MIN_HEIGHT 108
 #define REST_US (60 * G_USEC_PER_SEC)
 #define MIN_BITRATE 100000
 #define MAX_BITRATE 3000000
@@ -180,17 +183,38 @@ send_reports (gpointer data)
   return NULL;
 }
 
-static void
-speak_often (GstElement * pipeline)
+/* (transfer full): of the one rtpbin. */
+static GstElement *
+session_of (GstElement * pipeline)
 {
   GstIterator *i = gst_bin_iterate_all_by_element_factory_name (GST_BIN (pipeline), "rtpsession");
   GValue value = G_VALUE_INIT;
+  GstElement *session;
 
   g_assert_cmpint (gst_iterator_next (i, &value), ==, GST_ITERATOR_OK);
-  g_object_set (g_value_get_object (&value), "rtcp-min-interval", (guint64) 30 * GST_MSECOND, "rtcp-fraction", 50000.0,
-      NULL);
+  session = g_value_dup_object (&value);
   g_value_unset (&value);
   gst_iterator_free (i);
+  return session;
+}
+
+static void
+speak_often (GstElement * pipeline)
+{
+  g_autoptr (GstElement) session = session_of (pipeline);
+
+  g_object_set (session, "rtcp-min-interval", (guint64) 30 * GST_MSECOND, "rtcp-fraction", 50000.0, NULL);
+}
+
+/* It would keep the reports of the last two seconds, up to half a MiB at a time, and hide what grows. */
+static void
+keep_no_reports (GstElement * pipeline)
+{
+  g_autoptr (GstElement) session = session_of (pipeline);
+  g_autoptr (GObject) internal = NULL;
+
+  g_object_get (session, "internal-session", &internal, NULL);
+  g_object_set (internal, "rtcp-feedback-retention-window", (guint64) 0, NULL);
 }
 
 /* Until it is killed. */
@@ -243,7 +267,7 @@ typedef struct
   GArray *quiet;                /* likewise, each minute: at rest */
   GArray *pauses;               /* (element-type Pause) */
   guint faults, warnings;
-  gboolean failed;
+  gboolean without, failed;
   char *record;
 } Sender;
 
@@ -290,8 +314,8 @@ set_size (Sender * s, guint i)
   set_on (s->pipeline, "c", "caps", caps);
 }
 
-/* Pictures in flight, packets and the reports that rtpsession keeps for two seconds come and go by hundreds of KiB: what
- * stays is seen with small pictures, and when nothing has moved for a while. */
+/* Pictures and packets in flight come and go by hundreds of KiB: what stays is seen with small pictures, and when nothing
+ * has moved for a while. */
 static void
 rest (Sender * s, double minutes)
 {
@@ -320,8 +344,9 @@ do_something (Sender * s)
       set_size (s, mlo_random_below (&s->random, N_SIZES));
       break;
     case 3:
-      g_object_set (s->element, "max-bitrate", 500000 + mlo_random_below (&s->random, MAX_BITRATE - 500000),
-          "target-delay", 20 + mlo_random_below (&s->random, 200), NULL);
+      if (!s->without)
+        g_object_set (s->element, "max-bitrate", 500000 + mlo_random_below (&s->random, MAX_BITRATE - 500000),
+            "target-delay", 20 + mlo_random_below (&s->random, 200), NULL);
       break;
     case 4:
       g_object_set (encoder, "bitrate", 100 + mlo_random_below (&s->random, 3000), NULL);
@@ -355,25 +380,44 @@ read_bus (Sender * s)
   }
 }
 
+static void
+ask_element (Sender * s, guint * bitrate, double *bandwidth, guint64 * in, guint64 * sent)
+{
+  g_autoptr (GstStructure) stats = NULL;
+
+  g_object_get (s->element, "stats", &stats, "bitrate", bitrate, NULL);
+  gst_structure_get_uint64 (stats, "frames-in", in);
+  gst_structure_get_uint64 (stats, "frames-out", sent);
+  gst_structure_get_double (stats, "bandwidth_kbps", bandwidth);
+}
+
+/* As often as the element would. */
+static guint
+set_bitrate (Sender * s)
+{
+  guint kbps = (guint) mlo_random_log_range (&s->random, MIN_BITRATE / 1000, MAX_BITRATE / 1000);
+
+  set_on (s->pipeline, "e", "bitrate", GUINT_TO_POINTER (kbps));
+  return kbps * 1000;
+}
+
 /* The last second as a line; the bitrate within its limits. */
 static void
 take_point (Sender * s, double minutes, FILE * out)
 {
-  g_autoptr (GstStructure) stats = NULL;
   guint64 in = 0, sent = 0;
   double bandwidth = 0.0;
   guint bitrate = 0;
   SoakPoint p;
 
-  g_object_get (s->element, "stats", &stats, "bitrate", &bitrate, NULL);
-  gst_structure_get_uint64 (stats, "frames-in", &in);
-  gst_structure_get_uint64 (stats, "frames-out", &sent);
-  gst_structure_get_double (stats, "bandwidth_kbps", &bandwidth);
+  if (s->without)
+    bitrate = set_bitrate (s);
+  else
+    ask_element (s, &bitrate, &bandwidth, &in, &sent);
   if (bitrate != 0 && (bitrate < MIN_BITRATE || bitrate > MAX_BITRATE)) {
     fprintf (stderr, "soak-stream: %u bit/s\n", bitrate);
     s->failed = TRUE;
   }
-  g_clear_pointer (&stats, gst_structure_free);
   soak_measure (&p, minutes);
   g_array_append_val (s->points, p);
   if (out)
@@ -441,7 +485,7 @@ judge (Sender * s)
   const SoakPoint *p = (const SoakPoint *) s->points->data;
   guint n = s->points->len, warm = n / 4, overdue = 0;
   guint64 decisions = 0;
-  double longest = longest_gap (s, &decisions, &overdue);
+  double longest = s->without ? 0.0 : longest_gap (s, &decisions, &overdue);
   guint threads = 0, files = 0;
   gboolean good = !s->failed;
 
@@ -454,6 +498,8 @@ judge (Sender * s)
   good &= soak_judge_memory ((const SoakPoint *) s->quiet->data, s->quiet->len, TRUE);
   good &= soak_judge ("threads_growth", (double) p[n - 1].threads - threads, 0.0, "1");
   good &= soak_judge ("files_growth", (double) p[n - 1].files - files, 0.0, "1");
+  if (s->without)
+    return good;
   printf ("longest_decision_gap %.2f intervals\n", longest);
   good &= soak_judge ("decisions_overdue", overdue, 0.0, "1");
   return good && decisions > 0;
@@ -463,14 +509,15 @@ static GstElement *
 sender_pipeline (guint16 rtp, guint16 rtcp, const char *record)
 {
   g_autoptr (GError) error = NULL;
+  g_autofree char *element = record ? g_strdup_printf ("mloptimizer name=o min-bitrate=%u max-bitrate=%u min-height=%u "
+      "record=%s", MIN_BITRATE, MAX_BITRATE, MIN_HEIGHT, record) : g_strdup ("identity name=o");
   g_autofree char *launch = g_strdup_printf ("rtpbin name=a rtp-profile=avpf videotestsrc is-live=true pattern=ball ! "
-      "capsfilter name=c caps=video/x-raw,format=I420,width=320,height=180,framerate=30/1 ! mloptimizer name=o "
-      "min-bitrate=%u max-bitrate=%u min-height=90 record=%s ! "
+      "capsfilter name=c caps=video/x-raw,format=I420,width=320,height=180,framerate=30/1 ! %s ! "
       "x264enc name=e tune=zerolatency speed-preset=ultrafast threads=1 bitrate=800 key-int-max=60 ! "
       "rtph264pay config-interval=-1 ! application/x-rtp,payload=96" TWCC " ! a.send_rtp_sink_0 "
       "a.send_rtp_src_0 ! udpsink host=127.0.0.1 port=%u sync=false "
       "a.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=%u sync=false async=false udpsrc name=back ! a.recv_rtcp_sink_0",
-      MIN_BITRATE, MAX_BITRATE, record, rtp, rtcp);
+      element, rtp, rtcp);
   GstElement *pipeline = gst_parse_launch (launch, &error);
 
   g_assert_no_error (error);
@@ -483,16 +530,17 @@ main (int argc, char **argv)
   double minutes = 20.0;
   gint64 seed = 1;
   g_autofree char *csv = NULL;
+  Sender s = { 0 };
   const GOptionEntry options[] = {
     {"minutes", 0, 0, G_OPTION_ARG_DOUBLE, &minutes, "Minutes to stream for", "N"},
     {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "Of links and faults", "N"},
+    {"without", 0, 0, G_OPTION_ARG_NONE, &s.without, "An identity in the element's place", NULL},
     {"csv", 0, 0, G_OPTION_ARG_FILENAME, &csv, "Where the curve goes", "FILE"},
     {NULL}
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_autoptr (GError) error = NULL;
   g_autofree char *folder = NULL;
-  Sender s = { 0 };
   guint16 rtp, rtcp, back;
   GSocket *rtp_socket, *rtcp_socket, *back_socket;
   FILE *out = NULL;
@@ -529,9 +577,10 @@ main (int argc, char **argv)
   s.points = g_array_sized_new (FALSE, FALSE, sizeof (SoakPoint), (guint) (minutes * 60.0) + 60);
   s.quiet = g_array_sized_new (FALSE, FALSE, sizeof (SoakPoint), (guint) minutes + 2);
   s.pauses = g_array_sized_new (FALSE, FALSE, sizeof (Pause), (guint) (minutes * 12.0) + 60);
-  s.pipeline = sender_pipeline (rtp, rtcp, s.record);
+  s.pipeline = sender_pipeline (rtp, rtcp, s.without ? NULL : s.record);
   s.element = gst_bin_get_by_name (GST_BIN (s.pipeline), "o");
   set_on (s.pipeline, "back", "socket", back_socket);
+  keep_no_reports (s.pipeline);
   gst_element_set_state (s.pipeline, GST_STATE_PLAYING);
   stream (&s, minutes, out);
   gst_element_set_state (s.pipeline, GST_STATE_NULL);
