@@ -112,9 +112,13 @@ void NN_NAME (matvec) (int rows, int cols, const float *w, const float *x, float
  * Laid out: block after block of MOST_VECTORS vectors of rows, the last one as many as there are, missing rows 0; in a
  * block column after column. So a row's sum stays in one lane, and the weights are read from first to last in whole cache
  * lines. A block of a matrix at hand (128 columns: 32 KiB with 16 lanes) stays in the first-level cache for all vectors
- * that meet it; prefetching further ahead than the processor does made it half as slow again.
+ * that meet it; prefetching each line further ahead than the processor does made it half as slow again. But the
+ * processor's own prefetching ends with a page, and weights that other programs drove out of the caches are met cold ten
+ * times a second: so the first lines of a page to come are asked for.
  */
 #define MOST_VECTORS 4
+#define PAGE 1024               /* floats */
+#define PAGES 2                 /* at a time, as many ahead */
 #define SUMS 8                  /* at most, in registers */
 
 INLINE int
@@ -165,22 +169,32 @@ unpack_rows (int rows, int cols, const void *packed, float *w)
       *w++ = from[place (rows, cols, r, c)];
 }
 
-/* One block of @vectors vectors, of which @rows rows exist. @ways sums a row, for as many as keep the adders busy. */
+/* One block of @vectors vectors, of which @rows rows exist. @ways sums a row, for as many as keep the adders busy.
+ * @ahead: floats after the weights at hand that are asked for. */
 INLINE void
-block (const int vectors, const int ways, int rows, int cols, const float *w, const float *x, float *y)
+block (const int vectors, const int ways, int rows, int cols, const float *w, const float *x, float *y, size_t ahead)
 {
+  /* columns */
+  const int pages = PAGES * PAGE / (vectors * NN_LANES);
   vf sum[SUMS];
   int j = 0;
 
   UNROLL for (int i = 0; i < vectors * ways; i++)
     sum[i] = splat (0.0f);
-  for (; j + ways <= cols; j += ways, w += ways * vectors * NN_LANES)
-  UNROLL for (int k = 0; k < ways; k++) {
-    vf v = splat (x[j + k]);
+  while (j + ways <= cols) {
+    const int last = cols - ways < j + pages - ways ? cols - ways : j + pages - ways;
 
+    UNROLL for (int i = 0; i < PAGES; i++) {
+      __builtin_prefetch (w + ahead + i * PAGE);
+      __builtin_prefetch (w + ahead + i * PAGE + 16);
+    }
+    for (; j <= last; j += ways, w += ways * vectors * NN_LANES)
+    UNROLL for (int k = 0; k < ways; k++) {
+      vf v = splat (x[j + k]);
 
-    UNROLL for (int i = 0; i < vectors; i++)
-      sum[k * vectors + i] += load (w + (k * vectors + i) * NN_LANES) * v;
+      UNROLL for (int i = 0; i < vectors; i++)
+        sum[k * vectors + i] += load (w + (k * vectors + i) * NN_LANES) * v;
+    }
   }
   for (; j < cols; j++, w += vectors * NN_LANES) {
     vf v = splat (x[j]);
@@ -204,6 +218,8 @@ block (const int vectors, const int ways, int rows, int cols, const float *w, co
 static void
 product_rows (int rows, int cols, const void *packed, int n, const float *x, float *y)
 {
+  /* For several vectors the block stays where it is. */
+  const size_t ahead = n == 1 ? PAGES * PAGE : 0;
   const float *w = packed;
 
   for (int r = 0; r < rows; r += MOST_VECTORS * NN_LANES) {
@@ -214,7 +230,7 @@ product_rows (int rows, int cols, const void *packed, int n, const float *x, flo
       float *to = y + (size_t) s * (size_t) rows + r;
 
       /* The number of vectors must be a constant for the sums to be registers. */
-#define CASE(V, WAYS) case V: block (V, WAYS, rows - r, cols, w, from, to); break
+#define CASE(V, WAYS) case V: block (V, WAYS, rows - r, cols, w, from, to, ahead); break
       switch (vectors) {
           CASE (1, 8);
           CASE (2, 4);
