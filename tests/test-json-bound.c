@@ -28,6 +28,16 @@ static const struct
   {"[/*\"*/[[[[[\"]", -1 - MLO_ERROR_FORMAT},
   {"['\"'[[[[", -1 - MLO_ERROR_FORMAT},
   {"[#\n]", -1 - MLO_ERROR_FORMAT},
+  /* surrogates come in pairs */
+  {"[\"\\ud83d\\ude00\"]", 16},
+  {"[\"\\uD83D\\uDE00\\u00e9\\\\ud800\"]", 29},
+  {"[\"\\ud83d\"]", -1 - MLO_ERROR_FORMAT},
+  {"[\"\\ud83d\\u0041\"]", -1 - MLO_ERROR_FORMAT},
+  {"[\"\\ud83d\\ud83d\"]", -1 - MLO_ERROR_FORMAT},
+  {"[\"\\ud83d\\n\"]", -1 - MLO_ERROR_FORMAT},
+  {"[\"\\ude00\"]", -1 - MLO_ERROR_FORMAT},
+  {"[\"\\ud83d\\ude0", -1 - MLO_ERROR_FORMAT},
+  {"[\"\\ud83", -1 - MLO_ERROR_TRUNCATED},
 };
 
 static void

@@ -6,10 +6,43 @@
 
 #include "mlo-error.h"
 
+#define ESCAPE 6                /* bytes of "\u0000" */
+
+/* The number in the "\u0000" at @text; -1: there is none. */
+static int
+escaped_unit (const char *text, gsize length)
+{
+  int unit = 0;
+
+  if (length < ESCAPE || text[0] != '\\' || text[1] != 'u')
+    return -1;
+  for (int i = 2; i < ESCAPE; i++) {
+    int digit = g_ascii_xdigit_value (text[i]);
+
+    if (digit < 0)
+      return -1;
+    unit = 16 * unit + digit;
+  }
+  return unit;
+}
+
+/* Bytes of the escape at @text beyond the backslash; 0: it is half of a surrogate pair. */
+static gsize
+escape_length (const char *text, gsize length)
+{
+  int unit = escaped_unit (text, length), low;
+
+  if (unit < 0xd800 || unit > 0xdfff)
+    return 1;
+  low = unit < 0xdc00 ? escaped_unit (text + ESCAPE, length - ESCAPE) : -1;
+  return low >= 0xdc00 && low <= 0xdfff ? 2 * ESCAPE - 1 : 0;
+}
+
 gboolean
 mlo_json_bound (const char *text, gsize length, guint max_depth, gsize * end, GError ** error)
 {
-  gboolean in_string = FALSE, escaped = FALSE;
+  gboolean in_string = FALSE;
+  gsize escaped = 0;            /* bytes of an escape that are left */
   guint depth = 0;
 
   for (gsize i = 0; i < length; i++) {
@@ -20,12 +53,17 @@ mlo_json_bound (const char *text, gsize length, guint max_depth, gsize * end, GE
       return FALSE;
     }
     if (in_string) {
-      if (escaped)
-        escaped = FALSE;
-      else if (c == '\\')
-        escaped = TRUE;
-      else if (c == '"')
+      if (escaped > 0) {
+        escaped--;
+      } else if (c == '\\') {
+        escaped = escape_length (text + i, length - i);
+        if (escaped == 0) {
+          g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "half of a surrogate pair at offset %" G_GSIZE_FORMAT, i);
+          return FALSE;
+        }
+      } else if (c == '"') {
         in_string = FALSE;
+      }
       continue;
     }
     if (c == '"' && depth > 0) {

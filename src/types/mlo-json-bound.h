@@ -15,7 +15,8 @@ G_BEGIN_DECLS
  * Finds the end of one JSON object or array and bounds its nesting before json-glib sees it: its
  * 1.6.6 has no limit of its own and a deep text overflows the stack. Outside strings only the
  * characters of strict JSON pass, since json-glib also takes comments and 'quoted' strings, in
- * which brackets could hide. Whether the value is well-formed is left to the parser.
+ * which brackets could hide. Halves of surrogate pairs do not pass: at some it loses the memory of the whole string. Whether
+ * the value is well-formed otherwise is left to the parser.
  *
  * Returns: FALSE with MLO_ERROR_TOO_LARGE (nesting), _TRUNCATED (ends inside) or _FORMAT (a byte
  * that JSON does not have); the message gives the offset.
