@@ -51,7 +51,7 @@ prepare (void)
   g_assert_no_error (error);
   if (unshare (CLONE_NEWNS) != 0 && !become_root ())
     refused = "no mount namespace";
-  else if (mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+  else if (mount ("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0)
     refused = "mounts cannot be made private";
 }
 
@@ -147,7 +147,7 @@ test_read_only_model (void)
   if (!mounted ())
     return;
   put_small ();
-  g_assert_cmpint (mount (NULL, disk, NULL, MS_REMOUNT | MS_RDONLY, NULL), ==, 0);
+  g_assert_cmpint (mount ("none", disk, "none", MS_REMOUNT | MS_RDONLY, NULL), ==, 0);
   save_in_vain ();
   unmount ();
 }
@@ -209,7 +209,7 @@ test_read_only_recording (void)
 
   if (!mounted ())
     return;
-  g_assert_cmpint (mount (NULL, disk, NULL, MS_REMOUNT | MS_RDONLY, NULL), ==, 0);
+  g_assert_cmpint (mount ("none", disk, "none", MS_REMOUNT | MS_RDONLY, NULL), ==, 0);
   g_assert_null (mlo_recorder_open (path, &error));
   g_assert_error (error, MLO_ERROR, MLO_ERROR_IO);
   unmount ();
