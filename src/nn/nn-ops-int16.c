@@ -120,15 +120,15 @@ quantise (int cols, const float *x, int16_t * q)
   return scale;
 }
 
-/* One block of @units times NN_INT16_ROWS rows, of which @rows exist. */
+/* @some units from @w on, which stand in a block of @units; a unit is NN_INT16_ROWS rows, of which @rows exist here. */
 INLINE void
-block (const int units, int rows, int groups, const int16_t * w, const int16_t * q, float scale, const float *scales,
-    float *y)
+block (const int some, int units, int rows, int groups, const int16_t * w, const int16_t * q, float scale,
+    const float *scales, float *y)
 {
   const vi zero = { 0 };
   vf sum[NN_INT16_BLOCK / NN_LANES];
 
-  UNROLL for (int u = 0; u < units * PARTS; u++)
+  UNROLL for (int u = 0; u < some * PARTS; u++)
     sum[u] = splat (0.0f);
   for (int g = 0; g < groups; g++, q += NN_INT16_GROUP, w += units * PAIRS * LINE) {
     vi x[PAIRS];
@@ -139,10 +139,10 @@ block (const int units, int rows, int groups, const int16_t * w, const int16_t *
       memcpy (&pair, q + 2 * p, sizeof pair);
       x[p] = pair - zero;
     }
-    UNROLL for (int u = 0; u < units * PARTS; u++)
+    UNROLL for (int u = 0; u < some * PARTS; u++)
       sum[u] += __builtin_convertvector (group (w + u / PARTS * PAIRS * LINE + u % PARTS * 2 * NN_LANES, x), vf);
   }
-  UNROLL for (int u = 0; u < units * PARTS; u++) {
+  UNROLL for (int u = 0; u < some * PARTS; u++) {
     const int left = rows - u * NN_LANES;
     float *to = y + u * NN_LANES;
     vf v = sum[u] * load (scales + u * NN_LANES) * splat (scale);
@@ -178,8 +178,15 @@ void NN_NAME (product_int16) (int rows, int cols, const void *packed, int n, con
 
         if (scale[s] == 0.0f)
           continue;
-        /* The number of units must be a constant for the sums to be registers. */
-#define CASE(U) case U: block (U, left, groups, w, q[s], scale[s], scales + r, to); break
+        /* How many must be a constant for the sums to be registers; sixteen narrow ones hold one unit. */
+#if NN_LANES == 4 && defined(__x86_64__)
+        for (int u = 0; u < units; u++) {
+          const int past = u * NN_INT16_ROWS;
+
+          block (1, units, left - past, groups, w + u * PAIRS * LINE, q[s], scale[s], scales + r + past, to + past);
+        }
+#else
+#define CASE(U) case U: block (U, U, left, groups, w, q[s], scale[s], scales + r, to); break
         switch (units) {
             CASE (1);
             CASE (2);
@@ -187,6 +194,7 @@ void NN_NAME (product_int16) (int rows, int cols, const void *packed, int n, con
             CASE (4);
         }
 #undef CASE
+#endif
       }
       w += (size_t) (units * groups) * PAIRS * LINE;
     }
