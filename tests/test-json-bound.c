@@ -37,7 +37,10 @@ static const struct
   {"[\"\\ud83d\\n\"]", -1 - MLO_ERROR_FORMAT},
   {"[\"\\ude00\"]", -1 - MLO_ERROR_FORMAT},
   {"[\"\\ud83d\\ude0", -1 - MLO_ERROR_FORMAT},
-  {"[\"\\ud83", -1 - MLO_ERROR_TRUNCATED},
+  {"[\"\\ud83", -1 - MLO_ERROR_FORMAT},
+  {"[\"\\ud80\\u000f\"]", -1 - MLO_ERROR_FORMAT},
+  {"[\"\\u12\"]", -1 - MLO_ERROR_FORMAT},
+  {"[\"\\u", -1 - MLO_ERROR_FORMAT},
 };
 
 static void

@@ -22,6 +22,8 @@ struct _MloServerPeer
 {
   SoupWebsocketConnection *connection;
   int descriptor;               /* of its socket, ours (mlo_ws_socket_dup) */
+  MloWsGuard *guard;            /* borrowed */
+  MloWsGuarded *guarded;
   guint64 message_bytes;        /* received when the last message was complete */
   char *name;
   MloServerPeerCounters *counters;
@@ -54,7 +56,9 @@ flush (MloServerPeer * peer)
   char *text;
 
   while ((text = g_queue_pop_head (&peer->queue))) {
-    soup_websocket_connection_send_text (peer->connection, text);
+    /* it may break at any of them */
+    if (soup_websocket_connection_get_state (peer->connection) == SOUP_WEBSOCKET_STATE_OPEN)
+      soup_websocket_connection_send_text (peer->connection, text);
     g_free (text);
   }
   peer->queue_bytes = 0;
@@ -159,6 +163,7 @@ on_message (SoupWebsocketConnection * connection, gint type, GBytes * bytes, gpo
   if (soup_websocket_connection_get_state (connection) != SOUP_WEBSOCKET_STATE_OPEN)
     return;
   peer->heard_us = peer->bucket_us = now_us;
+  mlo_ws_guard_looked (peer->guard, peer->guarded);
   peer->message_bytes = mlo_ws_socket_received (peer->descriptor);
   if (!bucket_take (&peer->flood, seconds)) {
     peer->counters->over_rate++;
@@ -198,18 +203,22 @@ on_closed (SoupWebsocketConnection * connection, gpointer user_data)
 {
   MloServerPeer *peer = user_data;
 
+  if (mlo_ws_guard_remove (peer->guard, g_steal_pointer (&peer->guarded)))
+    peer->why = "it sends without end";
   peer->closed (peer, peer->why, peer->user_data);
 }
 
 MloServerPeer *
-mlo_server_peer_new (SoupWebsocketConnection * connection, GSocket * socket, const char *name, guint max_rate,
-    MloServerPeerCounters * counters, MloServerPeerMessageFunc message, MloServerPeerClosedFunc closed,
+mlo_server_peer_new (SoupWebsocketConnection * connection, GSocket * socket, MloWsGuard * guard, const char *name,
+    guint max_rate, MloServerPeerCounters * counters, MloServerPeerMessageFunc message, MloServerPeerClosedFunc closed,
     gpointer user_data)
 {
   MloServerPeer *peer = g_new0 (MloServerPeer, 1);
 
   peer->connection = g_object_ref (connection);
   peer->descriptor = mlo_ws_socket_dup (socket);
+  peer->guard = guard;
+  peer->guarded = mlo_ws_guard_add (guard, peer->descriptor, MLO_WS_GUARD_MAX_BYTES);
   peer->message_bytes = mlo_ws_socket_received (peer->descriptor);
   peer->name = g_strdup (name);
   peer->counters = counters;
@@ -238,6 +247,7 @@ mlo_server_peer_free (MloServerPeer * peer)
   if (soup_websocket_connection_get_state (peer->connection) != SOUP_WEBSOCKET_STATE_CLOSED)
     g_io_stream_close (soup_websocket_connection_get_io_stream (peer->connection), NULL, NULL);
   g_object_unref (peer->connection);
+  mlo_ws_guard_remove (peer->guard, peer->guarded);
   if (peer->descriptor >= 0)
     close (peer->descriptor);
   g_queue_clear_full (&peer->queue, g_free);
@@ -259,6 +269,9 @@ mlo_server_peer_close (MloServerPeer * peer, gushort code, const char *why)
 void
 mlo_server_peer_check (MloServerPeer * peer, gint64 now_us)
 {
+  if (!peer->guarded)
+    return;
+  mlo_ws_guard_looked (peer->guard, peer->guarded);
   if (mlo_ws_socket_received (peer->descriptor) > peer->message_bytes + MLO_SERVER_PEER_MAX_UNFINISHED) {
     peer->why = "a message without an end";
     /* At once: a close in good order would read on. */

@@ -4,6 +4,8 @@
 
 #include <libsoup/soup.h>
 
+#include "mlo-ws-guard.h"
+
 G_BEGIN_DECLS
 
 /**
@@ -33,10 +35,10 @@ typedef void (*MloServerPeerMessageFunc) (MloServerPeer * peer, const char *text
 /* The last call; the peer may be freed in it. @why: for people, or NULL where it left in peace. */
 typedef void (*MloServerPeerClosedFunc) (MloServerPeer * peer, const char *why, gpointer user_data);
 
-/* @socket: (nullable) the connection's; @max_rate: frames a second. @counters: counted up, the caller's. */
-MloServerPeer *mlo_server_peer_new (SoupWebsocketConnection * connection, GSocket * socket, const char *name,
-    guint max_rate, MloServerPeerCounters * counters, MloServerPeerMessageFunc message, MloServerPeerClosedFunc closed,
-    gpointer user_data);
+/* @socket: (nullable) the connection's; @guard: outlives it; @max_rate: frames a second. @counters: counted up, the caller's. */
+MloServerPeer *mlo_server_peer_new (SoupWebsocketConnection * connection, GSocket * socket, MloWsGuard * guard,
+    const char *name, guint max_rate, MloServerPeerCounters * counters, MloServerPeerMessageFunc message,
+    MloServerPeerClosedFunc closed, gpointer user_data);
 /* Drops the connection where it still is there. */
 void mlo_server_peer_free (MloServerPeer * peer);
 

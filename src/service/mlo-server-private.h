@@ -26,6 +26,7 @@ struct _MloServer
   GResource *web;
   MloHub *hub;
   GPtrArray *guests;            /* (element-type MloServerGuest) */
+  MloWsGuard *guard;
   MloAccess access;
   char *token, *url;
   char **origins;

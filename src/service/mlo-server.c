@@ -128,7 +128,7 @@ add_guest (MloServer * server, SoupServerMessage * message, SoupWebsocketConnect
   guest = g_new0 (MloServerGuest, 1);
   guest->server = server;
   guest->may_limit = mlo_server_has_token (server, message);
-  guest->peer = mlo_server_peer_new (connection, socket, name, server->max_rate, &server->counters,
+  guest->peer = mlo_server_peer_new (connection, socket, server->guard, name, server->max_rate, &server->counters,
       page ? on_page_message : on_metrics_message, on_guest_closed, guest);
   g_ptr_array_add (server->guests, guest);
   mlo_server_log (server, "%s came: %s", name, page ? "a page" : "metrics");
@@ -368,6 +368,7 @@ mlo_server_new (const MloServerConfig * config, GError ** error)
   g_autoptr (MloServer) server = g_new0 (MloServer, 1);
 
   server->guests = g_ptr_array_new_with_free_func (guest_free);
+  server->guard = mlo_ws_guard_new ();
   server->connections = g_hash_table_new (NULL, NULL);
   server->cancellable = g_cancellable_new ();
   server->start_us = g_get_monotonic_time ();
@@ -427,6 +428,7 @@ mlo_server_free (MloServer * server)
   }
   g_clear_object (&server->service);
   g_ptr_array_unref (server->guests);
+  mlo_ws_guard_free (server->guard);
   if (server->soup)
     soup_server_disconnect (server->soup);
   g_clear_object (&server->soup);

@@ -12,6 +12,7 @@
 #include "mlo-message.h"
 #include "mlo-random.h"
 #include "mlo-timer.h"
+#include "mlo-ws-guard.h"
 #include "mlo-ws-socket.h"
 #include "mlo-ws-uri.h"
 
@@ -23,8 +24,10 @@
 /* libsoup 3.2 bounds a frame, not a message in many frames: bytes that may arrive without a complete one. */
 #define MAX_UNFINISHED_BYTES (1024 * 1024)
 /* libsoup reads until there is nothing more before it looks at any of it, so that a fast sender could keep it reading
- * (and its buffer growing) for ever: the kernel's buffer bounds how far ahead the sender may be. */
+ * (and its buffer growing) for ever: the kernel's buffer bounds how far ahead the sender may be, and mlo-ws-guard.h ends it. */
 #define RECEIVE_BUFFER (32 * 1024)
+static const char broke[] = "the connection broke";
+
 /* What free waits for at most. */
 #define DRAIN_US SECOND_US
 
@@ -60,6 +63,8 @@ struct _MloWsClient
 
   SoupWebsocketConnection *connection;
   int descriptor;               /* of its socket, ours (mlo_ws_socket_dup) */
+  MloWsGuard *guard;
+  MloWsGuarded *guarded;
   GQueue outgoing;              /* of char *, owned */
   GSource *writable;            /* while something is in the queue */
   gint64 open_us, heard_us, ping_us;
@@ -149,6 +154,7 @@ drop_connection (MloWsClient * c)
   g_queue_clear_full (&c->outgoing, g_free);
   g_signal_handlers_disconnect_by_data (c->connection, c);
   /* TLS says good-bye in a thread of its own, which would wait for room towards a frozen server. */
+  mlo_ws_guard_remove (c->guard, g_steal_pointer (&c->guarded));
   mlo_ws_socket_shut (c->descriptor);
   if (c->descriptor >= 0)
     close (c->descriptor);
@@ -174,13 +180,15 @@ on_closed (SoupWebsocketConnection * connection, gpointer data)
   const char *said = soup_websocket_connection_get_close_data (connection);
   g_autofree char *text = NULL;
 
+  if (mlo_ws_guard_remove (c->guard, g_steal_pointer (&c->guarded)) && (!c->fault || c->fault == broke))
+    c->fault = "the server sends without end";
   if (c->fault)
     text = g_strdup (c->fault);
   else if (code != 0)
     text = g_strdup_printf ("the server closed the connection: %u%s%s", code, said && *said ? " " : "",
         said ? said : "");
   else
-    text = g_strdup ("the connection broke");
+    text = g_strdup (broke);
   connection_lost (c, text);
 }
 
@@ -195,8 +203,7 @@ on_error (SoupWebsocketConnection * connection, GError * error, gpointer data)
     c->counts.rejected++;
     c->fault = "the server sent a frame of more than 64 KiB";
   } else {
-    c->fault = error->domain == SOUP_WEBSOCKET_ERROR ? "the server does not keep to the WebSocket protocol"
-        : "the connection broke";
+    c->fault = error->domain == SOUP_WEBSOCKET_ERROR ? "the server does not keep to the WebSocket protocol" : broke;
   }
 }
 
@@ -237,6 +244,8 @@ on_message (SoupWebsocketConnection * connection, int type, GBytes * bytes, gpoi
 
   c->heard_us = g_get_monotonic_time ();
   c->whole = TRUE;
+  if (c->guarded)
+    mlo_ws_guard_looked (c->guard, c->guarded);
   if (c->fault)
     return;
   if (over_rate (c, c->heard_us))
@@ -255,6 +264,7 @@ watch_connection (MloWsClient * c)
   gint64 now_us = g_get_monotonic_time ();
   guint64 bytes = mlo_ws_socket_received (c->descriptor);
 
+  mlo_ws_guard_looked (c->guard, c->guarded);
   if (c->whole)
     c->whole_bytes = bytes;
   c->whole = FALSE;
@@ -274,6 +284,7 @@ opened (MloWsClient * c)
   gint64 now_us = g_get_monotonic_time ();
 
   c->counts.connects++;
+  c->guarded = mlo_ws_guard_add (c->guard, c->descriptor, MLO_WS_GUARD_MAX_BYTES);
   c->open_us = c->heard_us = c->rate_us = now_us;
   c->rate = 0;
   c->whole_bytes = 0;
@@ -471,6 +482,7 @@ mlo_ws_client_new (GMainContext * context, const MloWsConfig * config, const Mlo
   }
   c = g_new0 (MloWsClient, 1);
   c->descriptor = -1;
+  c->guard = mlo_ws_guard_new ();
   c->context = g_main_context_ref (context ? context : g_main_context_default ());
   c->config = *config;
   c->config.uri = NULL;
@@ -576,6 +588,7 @@ mlo_ws_client_free (MloWsClient * c)
   g_clear_pointer (&c->timer, g_source_unref);
   g_clear_object (&c->session);
   g_clear_object (&c->authorities);
+  mlo_ws_guard_free (c->guard);
   g_uri_unref (c->uri);
   g_free ((char *) c->config.token);
   g_main_context_unref (c->context);

@@ -26,12 +26,18 @@ escaped_unit (const char *text, gsize length)
   return unit;
 }
 
-/* Bytes of the escape at @text beyond the backslash; 0: it is half of a surrogate pair. */
+/* Bytes of the escape at @text beyond the backslash; 0: it is half of a surrogate pair, or not of four digits, of which
+ * json-glib makes one. */
 static gsize
 escape_length (const char *text, gsize length)
 {
-  int unit = escaped_unit (text, length), low;
+  int unit, low;
 
+  if (length < 2 || text[1] != 'u')
+    return 1;
+  unit = escaped_unit (text, length);
+  if (unit < 0)
+    return 0;
   if (unit < 0xd800 || unit > 0xdfff)
     return 1;
   low = unit < 0xdc00 ? escaped_unit (text + ESCAPE, length - ESCAPE) : -1;
@@ -58,7 +64,8 @@ mlo_json_bound (const char *text, gsize length, guint max_depth, gsize * end, GE
       } else if (c == '\\') {
         escaped = escape_length (text + i, length - i);
         if (escaped == 0) {
-          g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT, "half of a surrogate pair at offset %" G_GSIZE_FORMAT, i);
+          g_set_error (error, MLO_ERROR, MLO_ERROR_FORMAT,
+              "half of a surrogate pair, or not four digits, at offset %" G_GSIZE_FORMAT, i);
           return FALSE;
         }
       } else if (c == '"') {
