@@ -321,6 +321,9 @@ rest (Sender * s, double minutes)
 {
   SoakPoint quiet = {.minutes = minutes };
 
+  /* x264 anew, or it holds as many pictures as it happened to have. */
+  set_size (s, 1);
+  g_usleep (G_USEC_PER_SEC / 2);
   set_size (s, 0);
   g_usleep (2 * G_USEC_PER_SEC);
   pause_and_play (s, 3 * G_USEC_PER_SEC, &quiet);
