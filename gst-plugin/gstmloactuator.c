@@ -60,6 +60,7 @@ gst_mlo_actuator_stop (GstMloActuator * a)
     gst_mlo_driven_drop (&a->encoders[i]);
   }
   a->n_encoders = 0;
+  gst_mlo_parity_stop (&a->parity);
   if (a->width != 0 || a->pending)
     set_caps (a, 0, 0, NULL);
   g_atomic_int_set (&a->millihertz, 0);
@@ -129,6 +130,7 @@ gst_mlo_actuator_set_path (GstMloActuator * a, const GstMloPath * path)
     a->size_refused = FALSE;
     choose_lead (a);
   }
+  gst_mlo_parity_set_path (&a->parity, path->parity);
   return changed;
 }
 
@@ -139,7 +141,7 @@ gst_mlo_actuator_set_kbps (const GstMloActuator * a)
 
   for (guint i = 0; i < a->n_encoders; i++)
     kbps += a->encoders[i].told_kbps > 0.0 ? a->encoders[i].told_kbps : a->encoders[i].original_kbps;
-  return kbps;
+  return kbps * (1.0 + gst_mlo_parity_overhead (&a->parity));
 }
 
 gboolean
@@ -346,7 +348,7 @@ gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, 
 {
   int width = adapt & MLO_ADAPT_RESOLUTION ? d->width : 0, height = adapt & MLO_ADAPT_RESOLUTION ? d->height : 0;
   double fps = adapt & MLO_ADAPT_FRAMERATE ? d->fps : 0.0;
-  double kbps = (adapt & MLO_ADAPT_BITRATE) && a->n_encoders > 0 ? d->bitrate_kbps : -1.0;
+  double kbps = -1.0;
   GstMloDriven *lead = &a->encoders[0];
   gboolean has_preset = a->n_encoders > 0 && lead->speed.spec;
   Wanted wanted = { a, (adapt & MLO_ADAPT_PRESET) && has_preset ? d->preset_step : 0, kbps, fps, format };
@@ -357,6 +359,9 @@ gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * d, guint adapt, 
   guint wait_ms = RESTART_WAIT_MS;
 
   *refusing = NULL;
+  gst_mlo_parity_apply (&a->parity, adapt & MLO_ADAPT_FEC ? d->parity_percent : -1);
+  if ((adapt & MLO_ADAPT_BITRATE) && a->n_encoders > 0)
+    kbps = wanted.kbps = d->bitrate_kbps / (1.0 + gst_mlo_parity_overhead (&a->parity));
   /* One restart for preset, size and rate: from the moment on in which the pictures of that size arrive. */
   if (other_preset && !lead->speed.live) {
     if (other_size)

@@ -3,6 +3,7 @@
 #define GST_MLO_ACTUATOR_H
 
 #include "gstmlodriven.h"
+#include "gstmloparity.h"
 #include "gstmlotelemetry.h"
 #include "mlo-policy.h"
 
@@ -32,6 +33,7 @@ typedef struct
 
   GstMloDriven encoders[GST_MLO_ENCODERS_MOST]; /* the first leads */
   guint n_encoders;
+  GstMloParity parity;
 
   int width, height;            /* asked of the scaler; 0: the source's */
   const char *memory;           /* that the size was asked for, interned */
@@ -50,7 +52,7 @@ void gst_mlo_actuator_stop (GstMloActuator * a);
 /* Takes the path's encoders (or none); TRUE when they are not the same as before. Those that stay go on as they are. */
 gboolean gst_mlo_actuator_set_path (GstMloActuator * a, const GstMloPath * path);
 
-/* What they are set to together; 0: not known of any. */
+/* What they are set to together, with the parity; 0: not known of any. */
 double gst_mlo_actuator_set_kbps (const GstMloActuator * a);
 gboolean gst_mlo_actuator_deaf (const GstMloActuator * a);
 /* What went into the encoders is not waited for (a pause). */
@@ -60,7 +62,7 @@ void gst_mlo_actuator_forget (GstMloActuator * a);
 void gst_mlo_actuator_traits (const GstMloActuator * a, const GstMloPath * path, const GstMloFormat * format,
     MloActuatorTraits * traits);
 
-/* Sets bitrate first, then preset and size in one, then frame rate, each where @adapt (MloAdapt bits) allows it and it
+/* Sets parity and bitrate (of which the parity takes its part) first, then preset and size in one, then frame rate, each where @adapt (MloAdapt bits) allows it and it
  * differs from what is set. Returns what was refused; @refusing: (out): whose bitrate reads back otherwise, NULL: nobody's. */
 GstMloRefused gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * decision, guint adapt,
     const GstMloFormat * format, const GstMloDriven ** refusing);

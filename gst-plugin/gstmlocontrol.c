@@ -256,6 +256,9 @@ take_snapshot (GstMloControl * c, const MloDecision * d)
   c->snapshot.applied = c->n_applied;
   c->snapshot.reports = c->n_reports;
   c->snapshot.trained = c->learn.learner != NULL;
+  c->snapshot.parity = c->actuator->parity.n_makers > 0;
+  c->snapshot.parity_percent = c->actuator->parity.percent;
+  c->snapshot.parity_overhead = gst_mlo_parity_overhead (&c->actuator->parity);
   c->snapshot.n_encoders = c->actuator->n_encoders;
   for (guint i = 0; i < c->actuator->n_encoders; i++) {
     const GstMloDriven *e = &c->actuator->encoders[i];
@@ -283,6 +286,8 @@ differs (const MloDecision * a, const MloDecision * b)
     changed |= MLO_ADAPT_FRAMERATE;
   if (a->preset_step != b->preset_step)
     changed |= MLO_ADAPT_PRESET;
+  if (a->parity_percent != b->parity_percent)
+    changed |= MLO_ADAPT_FEC;
   return changed;
 }
 
@@ -367,6 +372,7 @@ act (GstMloControl * c, const MloDecision * decision)
     c->altered = TRUE;
   }
   refused = gst_mlo_actuator_apply (c->actuator, &d, adapted (c), &c->format, &refusing);
+  gst_mlo_telemetry_set_overhead (c->telemetry, gst_mlo_parity_overhead (&c->actuator->parity));
   set_window (c, &d);
   if (refused) {
     report_refusal (c, refused, &d);
@@ -562,6 +568,17 @@ watch_load (GstMloControl * c, gint64 now_us, const MloSample * local)
   mlo_controller_on_encoder (c->controller, &load);
 }
 
+/* What makes parity is there, and what the stream is sent in. */
+static void
+watch_parity (GstMloControl * c)
+{
+  GstMloCounts n;
+
+  gst_mlo_telemetry_get_counts (c->telemetry, &n);
+  gst_mlo_parity_measure (&c->actuator->parity, n.encoded_frames);
+  mlo_controller_on_parity (c->controller, &c->actuator->parity.stream);
+}
+
 /* In observe mode the stream is not what was decided, and says nothing of that. */
 static void
 learn (GstMloControl * c)
@@ -679,6 +696,7 @@ on_tick (gpointer data)
   take_told (c, now_us, &local);
   ask_transports (c, now_us);
   watch_load (c, now_us, &local);
+  watch_parity (c);
   check_encoders (c, now_us);
   c->altered = FALSE;
   act (c, mlo_controller_tick (c->controller, now_us, &local));

@@ -40,6 +40,8 @@ typedef struct
     double kbps;                /* last value given to its property */
     gboolean deaf;
   } encoders[GST_MLO_ENCODERS_MOST];    /* the first leads */
+  gboolean parity;              /* something makes parity packets */
+  double parity_percent, parity_overhead;       /* packets in a hundred, and bytes a byte, as set now */
   guint64 applied;              /* decisions that changed something */
   guint64 reports;              /* receiver reports taken in */
   gboolean peer_decides;        /* the one that the user chose is there */

@@ -7,6 +7,8 @@
 
 /* A pipeline larger than this is not searched to its end. */
 #define MAX_PADS 512
+/* Payload type of an rtpulpfecenc that lets everything pass as it is. */
+#define PARITY_NONE 255
 
 GstElement *
 gst_mlo_path_top (GstElement * element)
@@ -213,6 +215,32 @@ typedef struct
 } Search;
 
 static gboolean
+see_parity (GstPad * pad, GstElement * element, gpointer data)
+{
+  GstMloPath *path = data;
+
+  guint type = PARITY_NONE;
+
+  if (!element || !gst_mlo_path_is_factory (element, "rtpulpfecenc"))
+    return TRUE;
+  /* webrtcbin has one always, which makes nothing where parity was not negotiated. */
+  g_object_get (element, "pt", &type, NULL);
+  if (type != PARITY_NONE)
+    note_element (&path->parity, element);
+  return TRUE;
+}
+
+/* rtpbin and webrtcbin make it behind the session. */
+static void
+find_parity_behind (GstMloPath * path, GstElement * session)
+{
+  g_autoptr (GstPad) src = gst_element_get_static_pad (session, "send_rtp_src");
+
+  if (src)
+    walk (src, see_parity, path);
+}
+
+static gboolean
 visit (GstPad * pad, GstElement * element, gpointer data)
 {
   Search *search = data;
@@ -228,8 +256,10 @@ visit (GstPad * pad, GstElement * element, gpointer data)
     path->fixed_size = TRUE;
   if (gst_mlo_transports_know (element))
     note_element (&path->sinks, element);
+  see_parity (pad, element, path);
   if (!gst_mlo_path_is_factory (element, "rtpsession"))
     return TRUE;
+  find_parity_behind (path, element);
   if (!path->session)
     path->session = gst_object_ref (element);
   note_element (&path->sessions, element);
@@ -310,4 +340,5 @@ gst_mlo_path_clear (GstMloPath * path)
   g_clear_pointer (&path->session, gst_object_unref);
   g_clear_pointer (&path->sessions, g_ptr_array_unref);
   g_clear_pointer (&path->sinks, g_ptr_array_unref);
+  g_clear_pointer (&path->parity, g_ptr_array_unref);
 }

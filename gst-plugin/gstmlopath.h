@@ -28,6 +28,7 @@ typedef struct
   GstElement *session;          /* the first rtpsession our packets go through, owned; NULL: none found */
   GPtrArray *sessions;          /* (element-type GstElement) all of them, owned; NULL: none */
   GPtrArray *sinks;             /* (element-type GstElement) network sinks that can be asked, owned; NULL: none */
+  GPtrArray *parity;            /* (element-type GstElement) what makes parity packets of it, owned; NULL: nothing */
   gboolean rtp_caps;            /* RTP caps were seen on the way */
   gboolean twcc;                /* they name the transport-wide extension */
   gboolean have_ssrc;

@@ -20,13 +20,13 @@ typedef struct
 
 static const Preset presets[] = {
   {"quality", "The picture first: high bitrates and large pictures, a longer queue in the network",
-      {"1000000", "40000000", "120", "24", "0", "480", "bitrate+resolution+framerate"}},
+      {"1000000", "40000000", "120", "24", "0", "480", "bitrate+resolution+framerate+fec"}},
   {"balanced", "The defaults: picture and delay alike",
-      {"300000", "20000000", "60", "15", "0", "240", "bitrate+resolution+framerate"}},
+      {"300000", "20000000", "60", "15", "0", "240", "bitrate+resolution+framerate+fec"}},
   {"low-latency", "The delay first, for fast games: a short queue, many frames, smaller pictures where need be",
-      {"300000", "20000000", "25", "30", "0", "240", "bitrate+resolution+framerate"}},
+      {"300000", "20000000", "25", "30", "0", "240", "bitrate+resolution+framerate+fec"}},
   {"metered", "For paid volume: at most 2.5 Mbit/s (1.1 GB an hour) and 30 frames a second",
-      {"200000", "2500000", "60", "15", "30", "240", "bitrate+resolution+framerate"}},
+      {"200000", "2500000", "60", "15", "30", "240", "bitrate+resolution+framerate+fec"}},
 };
 
 /* GStreamer's own, for what users save; set once, in the type's creation. */

@@ -15,7 +15,7 @@
 #define DEFAULT_MIN_FRAMERATE 15
 #define DEFAULT_MAX_FRAMERATE 0
 #define DEFAULT_MIN_HEIGHT 240
-#define DEFAULT_ADAPT (MLO_ADAPT_BITRATE | MLO_ADAPT_RESOLUTION | MLO_ADAPT_FRAMERATE)
+#define DEFAULT_ADAPT (MLO_ADAPT_BITRATE | MLO_ADAPT_RESOLUTION | MLO_ADAPT_FRAMERATE | MLO_ADAPT_FEC)
 #define DEFAULT_MODE GST_MLO_MODE_CONTROL
 #define DEFAULT_INTERVAL 100
 #define DEFAULT_TRAIN FALSE
@@ -287,6 +287,14 @@ gst_mlo_properties_install (GObjectClass * klass)
       "Greatest frame rate, in frames a second; 0: the source's", 0, 1000, DEFAULT_MAX_FRAMERATE, live);
   props[GST_MLO_PROP_MIN_HEIGHT] = g_param_spec_int ("min-height", "Minimum height",
       "Least height of the pictures to go down to, in pixels", 16, 16384, DEFAULT_MIN_HEIGHT, live);
+  /**
+   * GstMlOptimizer:adapt:
+   *
+   * `fec`: how many parity packets each rtpulpfecenc behind the encoder makes (its `percentage` and
+   * `percentage-important`), in the pipeline, in an rtpbin or in a webrtcbin: as many as packets are lost by chance, none
+   * where none are or where a queue loses them. Without `fec` the user's percentage stays. Either way the parity is part of
+   * the bitrate that was decided, and the encoder gets the rest. How retransmission is done is never changed.
+   */
   props[GST_MLO_PROP_ADAPT] = g_param_spec_flags ("adapt", "Adapt", "What may be changed", GST_TYPE_ML_OPTIMIZER_ADAPT,
       DEFAULT_ADAPT, live);
   props[GST_MLO_PROP_MODE] = g_param_spec_enum ("mode", "Mode", "Whether decisions are applied or only reported",
@@ -422,6 +430,8 @@ gst_mlo_properties_install (GObjectClass * klass)
    * `encoder-bitrate` (#guint, bit/s, last given to its property), `encoder-deaf` and `has-models` (#gboolean). Of several
    * encoders the first that is named is the one that leads, the bitrate is that of all, and deaf is any; `encoders`
    * (#GstStructure) has each as `encoder-0`, `encoder-1`, ... (#GstStructure) with `name`, `factory` (#gchararray), `bitrate` and `deaf`.
+   * Where something makes parity: `fec-percentage` (#gdouble, parity packets in a hundred others, as set now) and
+   * `fec-overhead` (#gdouble, bytes of parity a byte of the encoder's).
    *
    * While there is a line to #GstMlOptimizer:server: `server-state` (#gchararray: connecting, open, waiting),
    * `server-connects`, `server-failures` (attempts and connections that ended), `server-received`, `server-sent`,
@@ -433,7 +443,7 @@ gst_mlo_properties_install (GObjectClass * klass)
    *
    * Measurements of the last tick, each #gdouble and present only while valid: `latency_ms` (round trip),
    * `queue_delay_ms`, `jitter_ms`, `packet_loss` (0..1), `bandwidth_kbps` (the path's capacity, kbit/s
-   * with headers), `delivered_kbps`, `sent_kbps`, `bitrate_kbps` (target), `encoded_kbps` (measured), `fps`,
+   * with headers), `delivered_kbps`, `sent_kbps`, `bitrate_kbps` (target), `encoded_kbps` (measured, with the parity made of it), `fps`,
    * `frame_time_ms`, `encode_time_ms`, `decode_time_ms` (as the receiver tells), `frame_drops` (downstream, in the last second), `buffer_occupancy` (0..1 of
    * the window), `cpu_usage`, `gpu_usage`, `memory_usage`, `complexity`, `quality_score` (0..1), and
    * #gint `width` and `height` in pixels at the encoder.

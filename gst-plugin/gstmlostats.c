@@ -16,6 +16,7 @@ gst_ml_optimizer_adapt_get_type (void)
     {MLO_ADAPT_RESOLUTION, "The size of the pictures", "resolution"},
     {MLO_ADAPT_FRAMERATE, "The frame rate; frames are also left out while the path is full", "framerate"},
     {MLO_ADAPT_PRESET, "The encoder's preset: faster where it cannot keep up", "preset"},
+    {MLO_ADAPT_FEC, "The share of parity packets, where the pipeline makes some (rtpulpfecenc)", "fec"},
     {0, NULL, NULL}
   };
 
@@ -42,6 +43,7 @@ decision_structure (const char *name, const MloDecision * d)
       "height", G_TYPE_INT, d->height,
       "framerate", G_TYPE_DOUBLE, d->fps,
       "preset-step", G_TYPE_INT, d->preset_step,
+      "fec-percentage", G_TYPE_INT, d->parity_percent,
       "action", G_TYPE_STRING, mlo_action_name (d->action),
       "state", G_TYPE_STRING, mlo_guard_state_name (d->state),
       "limiter", G_TYPE_STRING, mlo_limiter_name (d->limiter),
@@ -68,7 +70,8 @@ gst_mlo_decision_message (const MloDecision * d, const MloDecision * before, gbo
   gst_structure_set (s, "applied", G_TYPE_BOOLEAN, applied,
       "previous-bitrate", G_TYPE_UINT, gst_mlo_bits (before->bitrate_kbps), "previous-width", G_TYPE_INT, before->width,
       "previous-height", G_TYPE_INT, before->height, "previous-framerate", G_TYPE_DOUBLE, before->fps,
-      "previous-preset-step", G_TYPE_INT, before->preset_step, NULL);
+      "previous-preset-step", G_TYPE_INT, before->preset_step,
+      "previous-fec-percentage", G_TYPE_INT, before->parity_percent, NULL);
   return s;
 }
 
@@ -77,7 +80,7 @@ gst_mlo_decision_alter (MloDecision * d, const MloDecision * before, const GstSt
 {
   gboolean veto = FALSE;
   guint bitrate;
-  int width, height;
+  int width, height, percent;
   double fps;
 
   if (gst_structure_get_boolean (answer, "veto", &veto) && veto) {
@@ -86,6 +89,7 @@ gst_mlo_decision_alter (MloDecision * d, const MloDecision * before, const GstSt
     d->height = before->height;
     d->fps = before->fps;
     d->preset_step = before->preset_step;
+    d->parity_percent = before->parity_percent;
   } else {
     if (gst_structure_get_uint (answer, "bitrate", &bitrate) && bitrate > 0)
       d->bitrate_kbps = bitrate / 1000.0;
@@ -97,6 +101,8 @@ gst_mlo_decision_alter (MloDecision * d, const MloDecision * before, const GstSt
     if (gst_structure_get_double (answer, "framerate", &fps) && isfinite (fps) && fps >= 0.0)
       d->fps = fps;
     gst_structure_get_int (answer, "preset-step", &d->preset_step);
+    if (gst_structure_get_int (answer, "fec-percentage", &percent) && d->parity_percent >= 0)
+      d->parity_percent = CLAMP (percent, 0, 100);
   }
   d->limiter = MLO_LIMITER_USER;
   d->reason = veto ? "the application vetoed the change" : "the application altered the decision";
@@ -158,6 +164,9 @@ gst_mlo_stats_structure (const GstMloStats * stats)
       "encoder-deaf", G_TYPE_BOOLEAN, deaf, "has-models", G_TYPE_BOOLEAN, stats->has_models, NULL);
 
   add_encoders (s, now);
+  if (now->parity)
+    gst_structure_set (s, "fec-percentage", G_TYPE_DOUBLE, now->parity_percent, "fec-overhead", G_TYPE_DOUBLE,
+        now->parity_overhead, NULL);
   if (stats->on_line)
     gst_mlo_server_add_stats (s, &stats->line);
   if (stats->share.members > 0)

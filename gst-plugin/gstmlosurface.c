@@ -195,13 +195,14 @@ gst_mlo_surface_install (GObjectClass * klass)
    * change the pipeline's state and should be quick. Fields: `serial` (#guint64), `timestamp` (#guint64,
    * ns, monotonic clock), `changed` (flags as in #GstMlOptimizer:adapt), `bitrate` (#guint, bit/s), `width`,
    * `height` (#gint, 0: the source's), `framerate` (#gdouble, 0: the source's), `preset-step` (#gint, steps faster
-   * than the encoder's own preset, or with a minus slower), `action`, `state`, `limiter`,
+   * than the encoder's own preset, or with a minus slower), `fec-percentage` (#gint, parity packets in a hundred others; -1:
+   * not ours to set), `action`, `state`, `limiter`,
    * `reason` (#gchararray), `confidence` (#gdouble, 0..1), `gain` (#gdouble), `predicted-bitrate`,
    * `estimated-bandwidth` (#guint, bit/s, 0: not known), `window` (#guint64, bytes that may be in flight),
    * `probe-interval` (#guint64, ns, 0: none).
    *
    * Returns: (nullable) (transfer full): %NULL to let it pass; or a structure with other values of
-   * `bitrate`, `width` and `height`, `framerate`, `preset-step`, which are taken instead within the element's limits
+   * `bitrate`, `width` and `height`, `framerate`, `preset-step`, `fec-percentage`, which are taken instead within the element's limits
    * (size and frame rate: the nearest of those it works with); or one with the #gboolean `veto` set to %TRUE, and
    * all stays as it is where the limits allow that. The first handler that returns a structure wins.
    */

@@ -50,6 +50,7 @@ struct _GstMloTelemetry
   GstMloCounts counts;
   GstMloFormat format;
   LumaState luma;
+  double overhead;              /* of parity */
   guint64 others_bytes;         /* put out by encoders that do not lead, since the one that does */
   MloSample told;               /* by the application or the server */
   gint64 told_us[MLO_N_FIELDS];
@@ -125,6 +126,7 @@ gst_mlo_telemetry_start (GstMloTelemetry * t, GSource * wake)
   memset (&t->counts, 0, sizeof t->counts);
   memset (&t->format, 0, sizeof t->format);
   t->others_bytes = 0;
+  t->overhead = 0.0;
   memset (&t->told, 0, sizeof t->told);
   t->luma = LUMA_IDLE;
   t->clock_offset_us = offset_us;
@@ -480,12 +482,16 @@ gst_mlo_telemetry_encoded (GstMloTelemetry * t, const GstMloEncoded * e)
 {
   MloPacket packet = {.send_us = e->now_us };
 
+  gsize bytes;
+
   g_mutex_lock (&t->lock);
+  bytes = (gsize) ((double) e->bytes * (1.0 + t->overhead));
   t->counts.encoded_bytes += e->bytes;
+  t->counts.wire_bytes += bytes;
   if (t->running)
-    mlo_window_sent (&t->window, e->now_us, (guint32) MIN (e->bytes, G_MAXUINT32));
+    mlo_window_sent (&t->window, e->now_us, (guint32) MIN (bytes, G_MAXUINT32));
   if (!e->leads) {
-    t->others_bytes += e->bytes;
+    t->others_bytes += bytes;
     g_mutex_unlock (&t->lock);
     return;
   }
@@ -502,7 +508,7 @@ gst_mlo_telemetry_encoded (GstMloTelemetry * t, const GstMloEncoded * e)
     t->counts.encode_timed++;
   }
   /* A picture is one frame, however many encoders it goes through. */
-  packet.size = (guint32) MIN (e->bytes + t->others_bytes, G_MAXUINT32);
+  packet.size = (guint32) MIN (bytes + t->others_bytes, G_MAXUINT32);
   t->others_bytes = 0;
   if (t->running)
     push (t, e->keyframe ? GST_MLO_RECORD_KEYFRAME : GST_MLO_RECORD_FRAME, e->now_us, &packet);
@@ -662,7 +668,7 @@ set_rates (MloSample * s, const Snapshot * base, const Snapshot * now)
   const GstMloCounts *a = &base->counts, *b = &now->counts;
   double seconds = (double) (now->now_us - base->now_us) / 1e6;
   double frames = (double) (b->frames_out - a->frames_out);
-  double bytes = (double) (b->encoded_bytes - a->encoded_bytes);
+  double bytes = (double) (b->wire_bytes - a->wire_bytes);
   double coded = (double) (b->encoded_frames - a->encoded_frames);
 
   if (seconds < 0.15)
@@ -810,6 +816,14 @@ gst_mlo_telemetry_choose_peer (GstMloTelemetry * t, gconstpointer session)
 {
   g_mutex_lock (&t->lock);
   t->peers.chosen = session;
+  g_mutex_unlock (&t->lock);
+}
+
+void
+gst_mlo_telemetry_set_overhead (GstMloTelemetry * t, double overhead)
+{
+  g_mutex_lock (&t->lock);
+  t->overhead = overhead;
   g_mutex_unlock (&t->lock);
 }
 

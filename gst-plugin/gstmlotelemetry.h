@@ -54,6 +54,7 @@ typedef struct
   guint64 dropped_window;       /* left out because the path was full */
   guint64 encoded_frames, keyframes;    /* of the encoder that leads, where there are several */
   guint64 encoded_bytes;        /* of all */
+  guint64 wire_bytes;           /* and with the parity made of them, as far as it is known */
   guint64 encode_us, encode_timed;      /* sum of the times in the encoder, and of how many frames */
   guint64 encoder_frames;       /* frames that it took */
   guint64 busy_us, busy_timed;  /* sum of the times from a frame's way in to the next way out of any */
@@ -143,6 +144,8 @@ void gst_mlo_telemetry_get_format (GstMloTelemetry * t, GstMloFormat * format);
 void gst_mlo_telemetry_get_counts (GstMloTelemetry * t, GstMloCounts * counts);
 /* Whose feedback per packet counts, of several; NULL: the worst's. @session is only compared. */
 void gst_mlo_telemetry_choose_peer (GstMloTelemetry * t, gconstpointer session);
+/* From now on so many bytes of parity are sent with each of the encoders': both are in flight, and a rate. */
+void gst_mlo_telemetry_set_overhead (GstMloTelemetry * t, double overhead);
 void gst_mlo_telemetry_set_window (GstMloTelemetry * t, guint64 limit_bytes, gint64 probe_interval_us);
 /* As mlo_alert_set(). */
 void gst_mlo_telemetry_set_alert (GstMloTelemetry * t, gboolean eager, double target_delay_ms);

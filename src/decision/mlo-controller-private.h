@@ -8,6 +8,7 @@
 #include "mlo-feedback.h"
 #include "mlo-guard.h"
 #include "mlo-ladder.h"
+#include "mlo-parity.h"
 #include "mlo-relief.h"
 #include "mlo-window.h"
 
@@ -47,6 +48,10 @@ struct _MloController
   MloGuard guard;
   MloLadder ladder;
   MloRelief relief;
+  MloParity parity;
+  MloParityStream parity_stream;
+  gboolean queued;              /* there was a queue between two ticks */
+  guint64 parity_packets, parity_lost;  /* of the feedback's, that it has counted */
   MloExplorer explorer;
   MloEncoderLoad load;          /* the newest, of the tick to come */
   MloCapacity capacity;

@@ -139,6 +139,9 @@ mlo_controller_reset (MloController * c)
   c->decision.window_bytes = G_MAXUINT64;
   c->decision.probe_interval_us = 0;
   c->decision.action = MLO_ACTION_NONE;
+  c->decision.parity_percent = -1;
+  mlo_parity_init (&c->parity);
+  c->parity_packets = c->parity_lost = 0;
   fill_decision (c);
 }
 
@@ -176,6 +179,12 @@ void
 mlo_controller_on_encoder (MloController * c, const MloEncoderLoad * load)
 {
   c->load = *load;
+}
+
+void
+mlo_controller_on_parity (MloController * c, const MloParityStream * stream)
+{
+  c->parity_stream = *stream;
 }
 
 void
@@ -397,6 +406,41 @@ publish (MloController * c, gint64 now_us, const MloGuardOutput * out)
       || d->window_bytes != before.window_bytes;
 }
 
+/* Beside the bitrate, of which it is a part. */
+static void
+advance_parity (MloController * c, gint64 now_us, double dt_s, const MloGuardInput * in)
+{
+  MloDecision *d = &c->decision;
+  MloParityInput input = {
+    .now_us = now_us,
+    .calm = in->ever_feedback && !in->lost && d->state != MLO_GUARD_BACKOFF && !c->queued && !mlo_guard_queues (in),
+    .fps = mlo_sample_get (&c->sample, MLO_FIELD_FPS, -1.0),
+    .rtt_ms = mlo_sample_get (&c->sample, MLO_FIELD_LATENCY, -1.0),
+    .stream = c->parity_stream,
+  };
+  int before = d->parity_percent;
+
+  if (in->per_packet) {
+    input.told = (double) (c->feedback.packets - c->parity_packets);
+    input.lost = (double) (c->feedback.lost - c->parity_lost);
+    c->parity_packets = c->feedback.packets;
+    c->parity_lost = c->feedback.lost;
+  } else if (in->ever_feedback && !in->lost) {
+    /* A share alone is told: as if of what was sent. */
+    input.told = MAX (input.fps, 1.0) * MAX (c->parity_stream.packets, 0.0) * dt_s;
+    input.lost = CLAMP (in->loss, 0.0, 1.0) * input.told;
+  }
+  c->queued = FALSE;
+  if (c->parity_stream.packets <= 0.0 || !(c->config.limits.adapt & MLO_ADAPT_FEC)) {
+    mlo_parity_init (&c->parity);
+    d->parity_percent = -1;
+  } else {
+    d->parity_percent = (int) mlo_parity_advance (&c->parity, &input);
+  }
+  if (d->parity_percent != before)
+    d->changed |= MLO_ADAPT_FEC;
+}
+
 /* How steady and how fresh the capacity is. */
 static double
 confidence (const MloController * c, gint64 now_us)
@@ -449,6 +493,7 @@ mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local)
   guard_input (c, now_us, TRUE, wanted, &in);
   mlo_guard_advance (&c->guard, &in, &out);
   publish (c, now_us, &out);
+  advance_parity (c, now_us, dt_s, &in);
   if (relieved)
     mlo_controller_explain_relief (c);
   c->decision.predicted_kbps = c->predicted_kbps;
@@ -464,6 +509,7 @@ mlo_controller_react (MloController * c, gint64 now_us)
   MloGuardOutput out;
 
   guard_input (c, now_us, FALSE, wanted, &in);
+  c->queued |= mlo_guard_queues (&in);
   mlo_guard_advance (&c->guard, &in, &out);
   return publish (c, now_us, &out) ? &c->decision : NULL;
 }
@@ -493,6 +539,8 @@ mlo_controller_override (MloController * c, const MloDecision * taken)
 {
   mlo_ladder_place (&c->ladder, taken->height, taken->fps);
   mlo_relief_place (&c->relief, &c->config.traits, taken->preset_step);
+  c->decision.parity_percent = taken->parity_percent;
+  c->parity.percent = (guint) CLAMP (taken->parity_percent, 0, 100);
   c->guard.bitrate_kbps = clamp_rate (c, taken->bitrate_kbps);
   /* Another size alone is no other start. */
   if (c->guard.bitrate_kbps != c->decision.bitrate_kbps)

@@ -3,6 +3,7 @@
 #define MLO_CONTROLLER_H
 
 #include "mlo-bitrate-predictor.h"
+#include "mlo-parity.h"
 #include "mlo-policy.h"
 #include "mlo-quality-optimizer.h"
 #include "mlo-relief.h"
@@ -92,6 +93,8 @@ void mlo_controller_on_metrics (MloController * c, gint64 now_us, const MloSampl
 void mlo_controller_on_transport (MloController * c, const MloTransportView * view);
 /* How loaded the encoder is, for the ticks to come; without, it is never thought too slow. */
 void mlo_controller_on_encoder (MloController * c, const MloEncoderLoad * load);
+/* What the stream is sent in, where something makes parity for it; without, and with packets <= 0, nothing does. */
+void mlo_controller_on_parity (MloController * c, const MloParityStream * stream);
 const MloDecision *mlo_controller_tick (MloController * c, gint64 now_us, const MloSample * local);
 const MloDecision *mlo_controller_react (MloController * c, gint64 now_us);
 

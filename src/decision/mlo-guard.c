@@ -67,6 +67,12 @@ enter (MloGuard * g, gint64 now_us, MloGuardState state)
   }
 }
 
+gboolean
+mlo_guard_queues (const MloGuardInput * in)
+{
+  return in->queue_ms > MAX (LOSS_QUEUE_MS, QUEUE_EMPTY * in->limits->target_delay_ms);
+}
+
 /* Capacity is measured, there is a queue, and more is sent than gets through; or the queue stays; or
  * packets are lost to a queue. */
 static gboolean
@@ -87,7 +93,7 @@ congested (MloGuard * g, const MloGuardInput * in)
     return TRUE;
   if (!in->per_packet && !in->reports_only && in->loss > LOSS_REPORTED)
     return TRUE;
-  return in->loss > LOSS_CONGESTION && in->queue_ms > MAX (LOSS_QUEUE_MS, QUEUE_EMPTY * target);
+  return in->loss > LOSS_CONGESTION && mlo_guard_queues (in);
 }
 
 /* Drain: what the path carries less what empties the backlog in time. */

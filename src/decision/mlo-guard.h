@@ -62,6 +62,9 @@ typedef struct
   const char *reason;
 } MloGuardOutput;
 
+/* Whether packets may be lost to a queue, and not to the radio. */
+gboolean mlo_guard_queues (const MloGuardInput * in);
+
 void mlo_guard_init (MloGuard * g, double start_kbps);
 void mlo_guard_advance (MloGuard * g, const MloGuardInput * in, MloGuardOutput * out);
 

@@ -30,9 +30,10 @@ typedef enum
   MLO_ADAPT_RESOLUTION = 1 << 1,
   MLO_ADAPT_FRAMERATE = 1 << 2,
   MLO_ADAPT_PRESET = 1 << 3,
+  MLO_ADAPT_FEC = 1 << 4,
 } MloAdapt;
 
-#define MLO_ADAPT_ALL 0xfu
+#define MLO_ADAPT_ALL 0x1fu
 
 typedef enum
 {
@@ -71,7 +72,7 @@ typedef struct
   guint32 action_mask;          /* bit 1 << MloAction: possible at this decision */
   gboolean chance;              /* chance had the choice of action (mlo-explorer.h) */
   gboolean explored;            /* and took another than the optimizer's */
-  double bitrate_kbps;          /* encoder's output, without packet headers */
+  double bitrate_kbps;          /* encoder's output and parity, without packet headers */
   double predicted_kbps;        /* predictor's output, < 0: no model */
   double capacity_kbps;         /* estimated capacity of the path (IP bytes), < 0: unknown */
   double gain;                  /* the optimizer's factor on the prediction */
@@ -79,6 +80,7 @@ typedef struct
   int width, height;            /* picture at the encoder; 0: the source's */
   double fps;                   /* frames a second at the encoder; 0: the source's */
   int preset_step;              /* steps faster (+) or slower (-) than the encoder's own preset */
+  int parity_percent;           /* parity packets in a hundred others; < 0: not ours to set */
   guint64 window_bytes;         /* bytes that may be in flight; G_MAXUINT64: no window */
   gint64 probe_interval_us;     /* > 0: feedback is lost, one frame in this time goes on */
   guint changed;                /* MloAdapt bits that differ from the decision before */
