@@ -15,6 +15,9 @@ G_BEGIN_DECLS
 #define STREAM_PADDING_TYPE 97
 #define STREAM_PADDING_SSRC 0x70616464
 
+/* Parity packets (RFC 5109), in the stream's own sequence. */
+#define STREAM_PARITY_TYPE 122
+
 #define STREAM_TWCC_ID 1
 /* Transport-wide feedback needs the extension in the caps of both ends. */
 #define STREAM_TWCC_EXTMAP \

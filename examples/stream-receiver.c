@@ -34,10 +34,13 @@
 /* Pictures that wait for their comparison; a further one goes without. */
 #define MAX_WAITING 3
 
+/* Packets are kept for so long, that a lost one may be made again from them and the parity. */
+#define PARITY_KEEP_NS (250 * G_GUINT64_CONSTANT (1000000))
+
 static int opt_rtp_port = 5000, opt_rtcp_port = 5001, opt_feedback_port = 5102, opt_latency = 10, opt_sample = 200;
 static char *opt_frames = NULL;
 static double opt_idle = 0;
-static gboolean opt_default_rtcp = FALSE, opt_no_twcc = FALSE;
+static gboolean opt_default_rtcp = FALSE, opt_no_twcc = FALSE, opt_parity = FALSE;
 
 static char *opt_scene = NULL;
 static int scene_kind = MLO_SCENE_MIXED;
@@ -49,6 +52,7 @@ static const GOptionEntry entries[] = {
   {"latency", 0, 0, G_OPTION_ARG_INT, &opt_latency, "How long to wait for a packet out of order (10)", "MS"},
   {"default-rtcp", 0, 0, G_OPTION_ARG_NONE, &opt_default_rtcp, "Leave rtpsession's RTCP settings as they are", NULL},
   {"no-twcc", 0, 0, G_OPTION_ARG_NONE, &opt_no_twcc, "Without transport-wide feedback: receiver reports alone", NULL},
+  {"parity", 0, 0, G_OPTION_ARG_NONE, &opt_parity, "Makes lost packets again from the sender's parity", NULL},
   {"sample", 0, 0, G_OPTION_ARG_INT, &opt_sample, "Compare one frame in this time with its source (200)", "MS"},
   {"scene", 0, 0, G_OPTION_ARG_STRING, &opt_scene, "mixed, calm, medium or wild; the same at both ends (mixed)",
       "KIND"},
@@ -71,6 +75,10 @@ typedef struct
   gboolean failed;
   FILE *frames;
   gint64 last_us;               /* atomic: when the last frame came, for --idle */
+
+  /* the packets' thread, with --parity: of the newest packet's picture */
+  gboolean whole;               /* it is there to its end */
+  guint32 picture_time, picture_interval;       /* RTP, and since the one before */
 
   /* decoder's thread */
   guint64 n_decoded, n_unread;
@@ -126,6 +134,74 @@ drop_padding (GstPad * pad, GstPadProbeInfo * info, gpointer user_data)
   return padding ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
 }
 
+/* ---- parity ---- */
+
+static GstElement *
+on_parity_decoder (GstElement * rtp, guint session, gpointer user_data)
+{
+  GstElement *decoder = gst_element_factory_make ("rtpulpfecdec", "parity");
+  g_autoptr (GObject) storage = NULL;
+
+  g_signal_emit_by_name (rtp, "get-internal-storage", session, &storage);
+  if (decoder)
+    g_object_set (decoder, "pt", STREAM_PARITY_TYPE, "storage", storage, NULL);
+  return decoder;
+}
+
+static GstCaps *
+on_payload_type (GstElement * rtp, guint session, guint type, gpointer user_data)
+{
+  /* rtpbin leads what is parity nowhere. */
+  return type == STREAM_PARITY_TYPE ? gst_caps_new_simple ("application/x-rtp", "media", G_TYPE_STRING, "video",
+      "clock-rate", G_TYPE_INT, 90000, "is-fec", G_TYPE_BOOLEAN, TRUE, NULL) : NULL;
+}
+
+/* Whether an H.264 payload begins a picture (RFC 6184: a single NAL unit, an aggregate, or the first fragment; 7.3.3 of
+ * H.264: first_mb_in_slice is 0, one bit that is set). */
+static gboolean
+begins_picture (const guint8 * data, guint size)
+{
+  guint type = size > 2 ? data[0] & 31 : 0;
+
+  if (type == 1 || type == 5)
+    return (data[1] & 0x80) != 0;
+  if (type == 28)
+    return (data[1] & 0x80) != 0 && (data[2] & 0x80) != 0;
+  return type == 24;
+}
+
+/* A lost packet may have been parity, but the depayloader would ask for a key frame all the same: not where the picture
+ * before is whole, this is the beginning of one, and between them is no time for another. */
+static GstPadProbeReturn
+forgive_lost_parity (GstPad * pad, GstPadProbeInfo * info, gpointer user_data)
+{
+  Receiver *r = user_data;
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;
+  gboolean begins = FALSE;
+  guint32 time;
+
+  if (!gst_rtp_buffer_map (buffer, GST_MAP_READ, &rtp))
+    return GST_PAD_PROBE_OK;
+  time = gst_rtp_buffer_get_timestamp (&rtp);
+  if (r->whole) {
+    guint32 interval = time - r->picture_time;
+
+    begins = begins_picture (gst_rtp_buffer_get_payload (&rtp), gst_rtp_buffer_get_payload_len (&rtp))
+        && interval <= r->picture_interval + r->picture_interval / 4;
+    r->picture_interval = interval;
+  }
+  r->whole = gst_rtp_buffer_get_marker (&rtp);
+  r->picture_time = time;
+  gst_rtp_buffer_unmap (&rtp);
+  if (begins && GST_BUFFER_IS_DISCONT (buffer)) {
+    buffer = gst_buffer_make_writable (buffer);
+    GST_BUFFER_FLAG_UNSET (buffer, GST_BUFFER_FLAG_DISCONT);
+    GST_PAD_PROBE_INFO_DATA (info) = buffer;
+  }
+  return GST_PAD_PROBE_OK;
+}
+
 static void
 on_rtp_element (GstBin * rtp, GstElement * element, gpointer user_data)
 {
@@ -134,15 +210,21 @@ on_rtp_element (GstBin * rtp, GstElement * element, gpointer user_data)
 
     gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, drop_padding, NULL, NULL);
   }
+  if (opt_parity && g_str_has_prefix (GST_OBJECT_NAME (element), "rtpstorage"))
+    g_object_set (element, "size-time", PARITY_KEEP_NS, NULL);
 }
 
 static void
-watch_for_padding (GstElement * pipeline)
+watch_rtp (Receiver * r)
 {
-  g_autoptr (GstElement) rtp = gst_bin_get_by_name (GST_BIN (pipeline), "rtp");
+  g_autoptr (GstElement) rtp = gst_bin_get_by_name (GST_BIN (r->pipeline), "rtp");
   GstIterator *elements = gst_bin_iterate_elements (GST_BIN (rtp));
   GValue item = G_VALUE_INIT;
 
+  if (opt_parity) {
+    g_signal_connect (rtp, "request-fec-decoder", G_CALLBACK (on_parity_decoder), NULL);
+    g_signal_connect (rtp, "request-pt-map", G_CALLBACK (on_payload_type), NULL);
+  }
   g_signal_connect (rtp, "element-added", G_CALLBACK (on_rtp_element), NULL);
   while (gst_iterator_next (elements, &item) == GST_ITERATOR_OK) {
     on_rtp_element (GST_BIN (rtp), g_value_get_object (&item), NULL);
@@ -203,6 +285,19 @@ on_sample (GstAppSink * sink, gpointer user_data)
     write_frame (r, frame, now_us, info.width, info.height, NAN, NAN);
   }
   return GST_FLOW_OK;
+}
+
+/* While it streams: what the parity was good for. */
+static void
+print_recovered (Receiver * r)
+{
+  g_autoptr (GstElement) decoder = gst_bin_get_by_name (GST_BIN (r->pipeline), "parity");
+  guint recovered = 0;
+
+  if (!decoder)
+    return;
+  g_object_get (decoder, "recovered", &recovered, NULL);
+  printf ("made %u packets again from parity\n", recovered);
 }
 
 static void
@@ -295,10 +390,15 @@ run (Receiver * r)
     g_printerr ("stream-receiver: %s\n", error->message);
     return 1;
   }
-  watch_for_padding (r->pipeline);
+  watch_rtp (r);
   sink = gst_bin_get_by_name (GST_BIN (r->pipeline), "sink");
   gst_app_sink_set_callbacks (GST_APP_SINK (sink), &callbacks, r, NULL);
   r->depay = gst_bin_get_by_name (GST_BIN (r->pipeline), "depay");
+  if (opt_parity) {
+    g_autoptr (GstPad) pad = gst_element_get_static_pad (r->depay, "sink");
+
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, forgive_lost_parity, r, NULL);
+  }
   bus = gst_element_get_bus (r->pipeline);
   gst_bus_add_watch (bus, on_message, r);
   stream_quit_when_asked (r->loop, 0.0);
@@ -314,6 +414,7 @@ run (Receiver * r)
     printf ("ready\n");
     fflush (stdout);
     g_main_loop_run (r->loop);
+    print_recovered (r);
   }
   gst_element_set_state (r->pipeline, GST_STATE_NULL);
   gst_bus_remove_watch (bus);

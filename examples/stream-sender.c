@@ -38,6 +38,7 @@ static char *opt_controller = NULL, *opt_trace = NULL;
 static char *opt_host = NULL, *opt_preset = NULL, *opt_frames = NULL, *opt_events = NULL, *opt_properties = NULL;
 static char *opt_server = NULL;
 static gboolean opt_no_twcc = FALSE;
+static int opt_parity = -1;
 
 static char *opt_scene = NULL;
 static int scene_kind = MLO_SCENE_MIXED;
@@ -58,6 +59,8 @@ static const GOptionEntry entries[] = {
   {"preset", 0, 0, G_OPTION_ARG_STRING, &opt_preset, "x264enc's speed-preset (superfast)", "NAME"},
   {"vbv", 0, 0, G_OPTION_ARG_INT, &opt_vbv, "x264enc's vbv-buf-capacity (200)", "MS"},
   {"no-twcc", 0, 0, G_OPTION_ARG_NONE, &opt_no_twcc, "Without transport-wide feedback: receiver reports alone", NULL},
+  {"parity", 0, 0, G_OPTION_ARG_INT, &opt_parity,
+      "With forward error correction, from so many parity packets in a hundred on (none)", "PERCENT"},
   {"host", 0, 0, G_OPTION_ARG_STRING, &opt_host, "Where to send (127.0.0.1)", "HOST"},
   {"rtp-port", 0, 0, G_OPTION_ARG_INT, &opt_rtp_port, "Port to send RTP to (5100)", "PORT"},
   {"rtcp-port", 0, 0, G_OPTION_ARG_INT, &opt_rtcp_port, "Port to send RTCP to (5101)", "PORT"},
@@ -102,16 +105,18 @@ build_pipeline (Sender * s, GError ** error)
   g_autofree char *optimizer = opt_bitrate > 0 || opt_controller ? g_strdup ("") :
       g_strdup_printf ("! mloptimizer name=optimizer max-bitrate=%d %s ", opt_max_bitrate * 1000,
       opt_properties ? opt_properties : "");
+  g_autofree char *parity = opt_parity < 0 ? g_strdup ("") :
+      g_strdup_printf ("! rtpulpfecenc name=parity pt=%d percentage=%d ", STREAM_PARITY_TYPE, MIN (opt_parity, 100));
   g_autofree char *launch = g_strdup_printf ("rtpbin name=rtp rtp-profile=avpf "
       "appsrc name=source is-live=true format=time max-buffers=1 leaky-type=downstream "
       "caps=video/x-raw,format=I420,width=%d,height=%d,framerate=%d/1 %s"
       "! x264enc name=encoder tune=zerolatency speed-preset=%s bitrate=%d vbv-buf-capacity=%d key-int-max=100000 "
-      "threads=1 min-force-key-unit-interval=%d ! rtph264pay config-interval=-1 mtu=1200 ! %s ! rtp.send_rtp_sink_0 "
+      "threads=1 min-force-key-unit-interval=%d ! rtph264pay config-interval=-1 mtu=1200 ! %s %s! rtp.send_rtp_sink_0 "
       "rtp.send_rtp_src_0 ! udpsink host=%s port=%d sync=false async=false buffer-size=2000000 "
       "rtp.send_rtcp_src_0 ! udpsink host=%s port=%d sync=false async=false "
       "udpsrc port=%d ! rtp.recv_rtcp_sink_0", WIDTH, HEIGHT, FPS, optimizer,
       opt_preset ? opt_preset : "superfast", opt_bitrate > 0 ? opt_bitrate : opt_start_bitrate, opt_vbv,
-      MIN_KEY_INTERVAL_MS * 1000000, rtp_caps,
+      MIN_KEY_INTERVAL_MS * 1000000, rtp_caps, parity,
       opt_host ? opt_host : "127.0.0.1", opt_rtp_port, opt_host ? opt_host : "127.0.0.1", opt_rtcp_port,
       opt_feedback_port);
   GstElement *pipeline = gst_parse_launch_full (launch, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);

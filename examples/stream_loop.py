@@ -155,7 +155,7 @@ class MetricsServer:
 
 
 def run(build, output, controller, trace, seconds=60.0, rtt_ms=40.0, queue='300ms', grid_ms=0.0, loss=0.0,
-        max_bitrate=12000, start_bitrate=1000, scene='mixed', twcc=True, default_rtcp=False, properties='', preset='', server=None,
+        max_bitrate=12000, start_bitrate=1000, scene='mixed', twcc=True, default_rtcp=False, properties='', preset='', parity=None, server=None,
         progress=True):
     """One run; returns its figures and leaves the logs in the folder output. server: a MetricsServer for the element."""
     os.makedirs(output, exist_ok=True)
@@ -191,6 +191,9 @@ def run(build, output, controller, trace, seconds=60.0, rtt_ms=40.0, queue='300m
         sender_command.append(f'--bitrate={controller}')
     if preset:
         sender_command.append(f'--preset={preset}')
+    if parity is not None:
+        sender_command.append(f'--parity={parity}')
+        receiver_command.append('--parity')
     if not twcc:
         sender_command.append('--no-twcc')
         receiver_command.append('--no-twcc')
@@ -310,6 +313,7 @@ def add_arguments(parser):
     parser.add_argument('--scene', default='mixed', choices=['mixed', 'calm', 'medium', 'wild'], help='kind of pictures (mixed)')
     parser.add_argument('--properties', default='', metavar='TEXT', help='more properties of the element, as "target-delay=40"')
     parser.add_argument('--preset', default='', help="x264enc's speed-preset (superfast)")
+    parser.add_argument('--parity', type=int, metavar='PERCENT', help='with forward error correction, from so much on (none)')
     parser.add_argument('--no-twcc', action='store_true', help='receiver reports alone')
     parser.add_argument('--default-rtcp', action='store_true', help="the receiver's RTCP as rtpsession has it by default")
     parser.add_argument('--build', default=os.path.join(ROOT, 'build'), metavar='DIR', help='where it was built (build)')
@@ -319,7 +323,7 @@ def run_arguments(args):
     """The part of run()'s arguments that the command line gives."""
     return {'seconds': args.seconds, 'rtt_ms': args.rtt, 'queue': args.queue, 'grid_ms': args.grid, 'loss': args.loss,
             'max_bitrate': args.max_bitrate, 'start_bitrate': args.start_bitrate, 'scene': args.scene, 'twcc': not args.no_twcc,
-            'default_rtcp': args.default_rtcp, 'properties': args.properties, 'preset': args.preset}
+            'default_rtcp': args.default_rtcp, 'properties': args.properties, 'preset': args.preset, 'parity': args.parity}
 
 
 def kept_run(args, output, controller, trace, **more):
