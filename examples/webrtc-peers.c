@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /**
- * A WebRTC sender with the element in front of its encoder, and one or more receivers: one encode for all, the peer
- * that fares worst decides. Everything is in one process, so that the signalling needs no server: offers, answers and
- * ICE candidates are handed over as they come. Between two machines they travel as text instead.
+ * A WebRTC sender with the element in front of its encoder, and one or more receivers, that come and go while it plays: one
+ * encode for all, where the peer that fares worst decides, or with --encode-each one for each, with an element of its own,
+ * all in one group. Everything is in one process, so that the signalling needs no server: offers, answers and ICE candidates
+ * are handed over as they come. Between two machines they travel as text instead.
  *
  *     build/examples/webrtc-peers --peers 2 --seconds 20
+ *     build/examples/webrtc-peers --peers 3 --seconds 30 --encode-each --join 5 --leave 20
  */
 #include "stream-common.h"
+
+#include <gst/video/video.h>
 
 #define MAX_PEERS 16
 #define TWCC "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
@@ -14,26 +18,35 @@
 
 typedef struct
 {
+  struct _App *app;
   guint number;
+  GstElement *branch;           /* from the tee to the sender's webrtcbin, owned */
+  GstPad *tee;                  /* whose pad this is, owned */
   GstElement *sender, *receiver;        /* webrtcbins, owned: their threads call each other until both have ended */
   GstElement *pipeline;         /* the receiver's, owned */
   guint frames;                 /* decoded; atomic */
 } Peer;
 
-typedef struct
+typedef struct _App
 {
   GMainLoop *loop;
-  GstElement *pipeline;
+  GstElement *pipeline, *tee;
   Peer peers[MAX_PEERS];
   int n_peers;
   gboolean failed;
 } App;
 
-static int seconds, n_peers = 1, width = 1280, height = 720, fps = 60;
+static int seconds, n_peers = 1, width = 1280, height = 720, fps = 60, join, leave, receiver_port;
+static gboolean encode_each, fec;
 static char *properties, *preset, *source;
 
 static const GOptionEntry options[] = {
   {"peers", 'p', 0, G_OPTION_ARG_INT, &n_peers, "receivers (1)", "N"},
+  {"encode-each", 0, 0, G_OPTION_ARG_NONE, &encode_each, "an element and an encoder for each, in one group", NULL},
+  {"fec", 0, 0, G_OPTION_ARG_NONE, &fec, "with forward error correction, for the element to steer", NULL},
+  {"join", 0, 0, G_OPTION_ARG_INT, &join, "each peer comes so many seconds after the one before (0: all at once)", "N"},
+  {"leave", 0, 0, G_OPTION_ARG_INT, &leave, "the last peer leaves after so long (0: it stays)", "N"},
+  {"receiver-port", 0, 0, G_OPTION_ARG_INT, &receiver_port, "the receivers' first port, 64 for each (any)", "PORT"},
   {"seconds", 's', 0, G_OPTION_ARG_INT, &seconds, "end after so long (0: on Ctrl-C)", "N"},
   {"source", 0, 0, G_OPTION_ARG_STRING, &source, "raw video (videotestsrc is-live=true pattern=snow)", "ELEMENTS"},
   {"width", 0, 0, G_OPTION_ARG_INT, &width, "of the picture (1280)", "PIXELS"},
@@ -152,7 +165,7 @@ on_message (GstBus * bus, GstMessage * m, gpointer data)
   if (GST_MESSAGE_TYPE (m) == GST_MESSAGE_ELEMENT && gst_message_has_name (m, "mloptimizer-decision")) {
     g_autofree char *text = gst_structure_to_string (gst_message_get_structure (m));
 
-    g_print ("%s\n", text);
+    g_print ("%s: %s\n", GST_MESSAGE_SRC_NAME (m), text);
   }
   return G_SOURCE_CONTINUE;
 }
@@ -165,6 +178,15 @@ watch (App * app, GstElement * pipeline)
   gst_bus_add_watch (bus, on_message, app);
 }
 
+static void
+ask_for_fec (GstObject * transceiver)
+{
+  if (!fec || !transceiver)
+    return;
+  gst_util_set_object_arg (G_OBJECT (transceiver), "fec-type", "ulp-red");
+  g_object_set (transceiver, "fec-percentage", 0, NULL);
+}
+
 /* What it answers an offer with: without the header extension in it there is no feedback per packet. */
 static void
 accept_feedback (GstElement * receiver)
@@ -175,20 +197,82 @@ accept_feedback (GstElement * receiver)
 
   g_signal_emit_by_name (receiver, "add-transceiver", g_enum_get_value_by_nick (directions, "recvonly")->value, caps,
       &transceiver);
+  ask_for_fec (transceiver);
+}
+
+/* --- who comes and goes --- */
+
+/* The encoder and the element in front of it. */
+static char *
+encoder_text (const char *name, const char *more)
+{
+  return g_strdup_printf ("mloptimizer name=%s %s %s ! x264enc tune=zerolatency speed-preset=%s key-int-max=%d "
+      "! video/x-h264,profile=constrained-baseline ! rtph264pay config-interval=-1 aggregate-mode=zero-latency ! "
+      VIDEO, name, properties ? properties : "max-bitrate=8000000", more, preset ? preset : "ultrafast", 10 * fps);
+}
+
+static GstElement *
+branch_new (const Peer * peer, GError ** error)
+{
+  g_autofree char *name = g_strdup_printf ("optimizer%u", peer->number);
+  g_autofree char *encoder = encode_each ? encoder_text (name, "group=peers") : g_strdup ("identity");
+  /* A peer whose encoder is late holds up nobody else's. */
+  g_autofree char *text = g_strdup_printf ("queue %s ! %s ! webrtcbin name=peer%u bundle-policy=max-bundle",
+      encode_each ? "max-size-buffers=2 leaky=downstream" : "", encoder, peer->number);
+
+  return gst_parse_bin_from_description (text, TRUE, error);
+}
+
+static void
+limit_ports (GstElement * receiver, guint number)
+{
+  g_autoptr (GstObject) agent = NULL;
+  guint first = (guint) receiver_port + 64 * number;
+
+  if (receiver_port <= 0)
+    return;
+  g_object_get (receiver, "ice-agent", &agent, NULL);
+  g_object_set (agent, "min-rtp-port", first, "max-rtp-port", first + 63, NULL);
+}
+
+static gboolean
+link_branch (App * app, Peer * peer)
+{
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (peer->branch, "sink");
+
+  peer->tee = gst_element_request_pad_simple (app->tee, "src_%u");
+  if (gst_pad_link (peer->tee, sink) != GST_PAD_LINK_OK || !gst_element_sync_state_with_parent (peer->branch))
+    return FALSE;
+  /* Its first picture is none that another peer has had. */
+  if (!encode_each && GST_STATE (app->pipeline) == GST_STATE_PLAYING)
+    gst_pad_push_event (sink, gst_video_event_new_upstream_force_key_unit (GST_CLOCK_TIME_NONE, TRUE, 0));
+  return TRUE;
 }
 
 static gboolean
 add_peer (App * app, Peer * peer)
 {
   g_autofree char *name = g_strdup_printf ("peer%u", peer->number);
+  g_autoptr (GstObject) transceiver = NULL;
+  g_autoptr (GError) error = NULL;
 
-  peer->sender = gst_bin_get_by_name (GST_BIN (app->pipeline), name);
+  peer->branch = branch_new (peer, &error);
+  if (!peer->branch) {
+    g_printerr ("ERROR: %s\n", error->message);
+    return FALSE;
+  }
+  gst_object_ref_sink (peer->branch);
+  gst_bin_add (GST_BIN (app->pipeline), peer->branch);
+  peer->sender = gst_bin_get_by_name (GST_BIN (peer->branch), name);
+  g_signal_emit_by_name (peer->sender, "get-transceiver", 0, &transceiver);
+  ask_for_fec (transceiver);
   peer->pipeline = gst_pipeline_new (NULL);
   peer->receiver = gst_element_factory_make ("webrtcbin", NULL);
   if (!peer->receiver)
     return FALSE;
   g_object_set (peer->receiver, "latency", 20, NULL);
   gst_util_set_object_arg (G_OBJECT (peer->receiver), "bundle-policy", "max-bundle");
+  limit_ports (peer->receiver, peer->number);
   gst_bin_add (GST_BIN (peer->pipeline), gst_object_ref (peer->receiver));
   accept_feedback (peer->receiver);
   watch (app, peer->pipeline);
@@ -196,40 +280,8 @@ add_peer (App * app, Peer * peer)
   g_signal_connect (peer->sender, "on-ice-candidate", G_CALLBACK (on_candidate), peer->receiver);
   g_signal_connect (peer->receiver, "on-ice-candidate", G_CALLBACK (on_candidate), peer->sender);
   g_signal_connect (peer->receiver, "pad-added", G_CALLBACK (on_pad), peer);
-  return gst_element_set_state (peer->pipeline, GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE;
-}
-
-static gboolean
-run (App * app)
-{
-  GString *launch = g_string_new (NULL);
-  g_autofree char *text = NULL;
-  g_autoptr (GError) error = NULL;
-
-  g_string_append_printf (launch,
-      "%s ! capsfilter caps=video/x-raw,width=%d,height=%d,framerate=%d/1 ! mloptimizer name=optimizer %s "
-      "! x264enc tune=zerolatency speed-preset=%s key-int-max=%d ! video/x-h264,profile=constrained-baseline "
-      "! rtph264pay config-interval=-1 aggregate-mode=zero-latency ! " VIDEO " ! tee name=all allow-not-linked=true",
-      source ? source : "videotestsrc is-live=true pattern=snow", width, height, fps,
-      properties ? properties : "max-bitrate=8000000", preset ? preset : "ultrafast", 10 * fps);
-  for (int i = 0; i < app->n_peers; i++)
-    g_string_append_printf (launch, " all. ! queue ! webrtcbin name=peer%d bundle-policy=max-bundle", i);
-  text = g_string_free (launch, FALSE);
-  app->pipeline = gst_parse_launch (text, &error);
-  if (error) {
-    g_printerr ("ERROR: %s\n", error->message);
-    return FALSE;
-  }
-  watch (app, app->pipeline);
-  for (int i = 0; i < app->n_peers; i++) {
-    app->peers[i].number = (guint) i;
-    if (!add_peer (app, &app->peers[i]))
-      return FALSE;
-  }
-  if (gst_element_set_state (app->pipeline, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE)
-    return FALSE;
-  g_main_loop_run (app->loop);
-  return !app->failed;
+  return gst_element_set_state (peer->pipeline, GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE
+      && link_branch (app, peer);
 }
 
 static void
@@ -244,6 +296,101 @@ end_pipeline (GstElement * pipeline)
   gst_bus_remove_watch (bus);
 }
 
+/* Both ends have ended. */
+static void
+clear_peer (Peer * peer)
+{
+  g_clear_object (&peer->tee);
+  g_clear_object (&peer->sender);
+  g_clear_object (&peer->receiver);
+  g_clear_object (&peer->pipeline);
+  g_clear_object (&peer->branch);
+}
+
+/* The main thread: nothing flows into the branch any more. */
+static gboolean
+end_peer (gpointer data)
+{
+  Peer *peer = data;
+
+  if (!peer->branch)
+    return G_SOURCE_REMOVE;
+  gst_element_set_state (peer->branch, GST_STATE_NULL);
+  gst_bin_remove (GST_BIN (peer->app->pipeline), peer->branch);
+  gst_element_release_request_pad (peer->app->tee, peer->tee);
+  end_pipeline (peer->pipeline);
+  clear_peer (peer);
+  g_print ("peer %u has left\n", peer->number);
+  return G_SOURCE_REMOVE;
+}
+
+/* Between two pictures, in the stream's thread. */
+static GstPadProbeReturn
+on_idle (GstPad * tee, GstPadProbeInfo * info, gpointer data)
+{
+  g_autoptr (GstPad) sink = gst_pad_get_peer (tee);
+
+  if (sink && gst_pad_unlink (tee, sink))
+    g_idle_add (end_peer, data);
+  return GST_PAD_PROBE_REMOVE;
+}
+
+static gboolean
+on_leave (gpointer data)
+{
+  Peer *peer = data;
+
+  if (peer->tee)
+    gst_pad_add_probe (peer->tee, GST_PAD_PROBE_TYPE_IDLE, on_idle, peer, NULL);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_join (gpointer data)
+{
+  Peer *peer = data;
+
+  if (!add_peer (peer->app, peer)) {
+    peer->app->failed = TRUE;
+    g_main_loop_quit (peer->app->loop);
+  }
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+run (App * app)
+{
+  g_autofree char *encoder = encoder_text ("optimizer", "");
+  g_autofree char *text = g_strdup_printf ("%s ! capsfilter caps=video/x-raw,width=%d,height=%d,framerate=%d/1 ! %s "
+      "! tee name=all allow-not-linked=true", source ? source : "videotestsrc is-live=true pattern=snow", width, height,
+      fps, encode_each ? "identity" : encoder);
+  g_autoptr (GError) error = NULL;
+
+  app->pipeline = gst_parse_launch (text, &error);
+  if (error) {
+    g_printerr ("ERROR: %s\n", error->message);
+    return FALSE;
+  }
+  app->tee = gst_bin_get_by_name (GST_BIN (app->pipeline), "all");
+  watch (app, app->pipeline);
+  for (int i = 0; i < app->n_peers; i++) {
+    Peer *peer = &app->peers[i];
+
+    peer->app = app;
+    peer->number = (guint) i;
+    if (i > 0 && join > 0)
+      g_timeout_add_seconds ((guint) (i * join), on_join, peer);
+    else if (!add_peer (app, peer))
+      return FALSE;
+  }
+  if (leave > 0)
+    g_timeout_add_seconds ((guint) leave, on_leave, &app->peers[app->n_peers - 1]);
+  if (gst_element_set_state (app->pipeline, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE)
+    return FALSE;
+  g_main_loop_run (app->loop);
+  return !app->failed;
+}
+
 /* All of them end before any of it is freed. */
 static void
 end (App * app)
@@ -251,11 +398,9 @@ end (App * app)
   end_pipeline (app->pipeline);
   for (int i = 0; i < app->n_peers; i++)
     end_pipeline (app->peers[i].pipeline);
-  for (int i = 0; i < app->n_peers; i++) {
-    g_clear_object (&app->peers[i].sender);
-    g_clear_object (&app->peers[i].receiver);
-    g_clear_object (&app->peers[i].pipeline);
-  }
+  for (int i = 0; i < app->n_peers; i++)
+    clear_peer (&app->peers[i]);
+  g_clear_object (&app->tee);
   g_clear_object (&app->pipeline);
 }
 
