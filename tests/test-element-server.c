@@ -7,6 +7,7 @@
 #include "element-helpers.h"
 #include "mlo-message.h"
 #include "mlo-ws-client.h"
+#include "no-leak-check.h"
 #include "ws-helpers.h"
 
 #define LONG_S 30.0             /* what a condition may take on a busy machine */

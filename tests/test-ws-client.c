@@ -10,6 +10,7 @@
 #include "mlo-message.h"
 #include "mlo-random.h"
 #include "mlo-ws-client.h"
+#include "no-leak-check.h"
 #include "ws-helpers.h"
 
 #define LONG_S 20               /* what a condition may take on a busy machine */
