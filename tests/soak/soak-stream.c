@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "mlo-random.h"
+#include "soak-heap.h"
 #include "soak-meter.h"
 
 #define TWCC ",extmap-1=(string)http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
@@ -267,6 +268,8 @@ typedef struct
   GArray *quiet;                /* likewise, each minute: at rest */
   GArray *pauses;               /* (element-type Pause) */
   guint faults, warnings;
+  guint kept_minutes;
+  double kept_kib;              /* of what was asked for in these minutes, at the last rest */
   gboolean without, failed;
   char *record;
 } Sender;
@@ -320,6 +323,7 @@ static void
 rest (Sender * s, double minutes)
 {
   SoakPoint quiet = {.minutes = minutes };
+  guint warm;
 
   /* x264 anew, or it holds as many pictures as it happened to have. */
   set_size (s, 1);
@@ -328,6 +332,11 @@ rest (Sender * s, double minutes)
   g_usleep (2 * G_USEC_PER_SEC);
   pause_and_play (s, 3 * G_USEC_PER_SEC, &quiet);
   g_array_append_val (s->quiet, quiet);
+  /* But for the first quarter and the last minute, whose pictures and reports are in use. */
+  warm = MAX (s->quiet->len / 4, 1);
+  s->kept_minutes = s->quiet->len > warm ? s->quiet->len - 1 - warm : 0;
+  s->kept_kib = soak_heap_kept_kib (warm, s->quiet->len - 1);
+  soak_heap_begin_epoch (s->quiet->len);
 }
 
 static void
@@ -499,6 +508,8 @@ judge (Sender * s)
   printf ("faults_of_the_application %u 1\nwarnings %u 1\ndecisions_recorded %" G_GUINT64_FORMAT " 1\n", s->faults,
       s->warnings, decisions);
   good &= soak_judge_memory ((const SoakPoint *) s->quiet->data, s->quiet->len, TRUE);
+  printf ("heap_kept %.3f KiB of %u minutes\n", s->kept_kib, s->kept_minutes);
+  good &= soak_judge ("heap_kept_a_minute", s->kept_kib / MAX (s->kept_minutes, 1), 1.0, "KiB/min");
   good &= soak_judge ("threads_growth", (double) p[n - 1].threads - threads, 0.0, "1");
   good &= soak_judge ("files_growth", (double) p[n - 1].files - files, 0.0, "1");
   if (s->without)
