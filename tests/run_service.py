@@ -14,10 +14,11 @@ PATIENCE = 20.0
 
 
 class Tool:
-    """`mloptimizer run`, with its log as JSON Lines."""
+    """`mloptimizer run`, with its log as JSON Lines, or in lines as they are for people."""
 
-    def __init__(self, build, *args, env=None):
+    def __init__(self, build, *args, env=None, log='json'):
         self.build = build
+        self.format = log
         self.args = args
         self.env = dict(os.environ, **(env or {}))
         self.log = []
@@ -26,7 +27,7 @@ class Tool:
     async def __aenter__(self):
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         command = [os.path.join(self.build, 'src/tool/mloptimizer'), 'run', '--models', os.path.join(root, 'models'),
-                   '--log', 'json', *self.args]
+                   '--log', self.format, *self.args]
         self.process = await asyncio.create_subprocess_exec(
             *command, env=self.env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=1 << 20)
         self.reader = asyncio.create_task(self.read())
@@ -35,7 +36,8 @@ class Tool:
     async def read(self):
         async for line in self.process.stdout:
             self.lines.append(line.decode())
-            self.log.append(json.loads(line))
+            if self.format == 'json':
+                self.log.append(json.loads(line))
 
     def events(self, name):
         return [e for e in self.log if e['event'] == name]
