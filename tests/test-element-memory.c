@@ -51,6 +51,7 @@ push_picture (GstElement * source, guint64 n)
   g_autoptr (GstBuffer) buffer = gst_buffer_new_allocate (NULL, 320 * 240 * 3 / 2, NULL);
   GstFlowReturn ret;
 
+  gst_buffer_memset (buffer, 0, 0x80, gst_buffer_get_size (buffer));
   GST_BUFFER_PTS (buffer) = gst_util_uint64_scale (n, GST_SECOND, 30);
   g_signal_emit_by_name (source, "push-buffer", buffer, &ret);
   g_assert_cmpint (ret, ==, GST_FLOW_OK);
