@@ -107,6 +107,12 @@ test_loss (void)
   g_assert_cmpuint (play (&p, 10.0, 0.0, TRUE), ==, 0);
   play (&p, 1.0, 1.0 / 360.0, TRUE);
   g_assert_cmpuint (play (&p, 5.0, 0.0, TRUE), ==, 0);
+  {
+    Path thin = path_new (2.0);
+
+    play (&thin, 10.0, 0.0, TRUE);
+    g_assert_cmpuint (play (&thin, 1.0, 1.0 / 120.0, TRUE), ==, 0);
+  }
   one = play (&p, 10.0, 0.01, TRUE);
   three = play (&p, 20.0, 0.03, TRUE);
   eight = play (&p, 20.0, 0.08, TRUE);
