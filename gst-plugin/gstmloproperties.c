@@ -266,27 +266,35 @@ gst_mlo_properties_install (GObjectClass * klass)
   const GParamFlags read = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
 
   props[GST_MLO_PROP_MIN_BITRATE] = g_param_spec_uint ("min-bitrate", "Minimum bitrate",
-      "Least bitrate given to the encoder, in bit/s", 10000, G_MAXINT, DEFAULT_MIN_BITRATE, live);
-  props[GST_MLO_PROP_MAX_BITRATE] = g_param_spec_uint ("max-bitrate", "Maximum bitrate",
-      "Greatest bitrate given to the encoder, in bit/s; where it is below min-bitrate it counts for both", 10000,
-      G_MAXINT, DEFAULT_MAX_BITRATE, live);
-  props[GST_MLO_PROP_START_BITRATE] = g_param_spec_uint ("start-bitrate", "Start bitrate",
+      "Least bitrate given to the encoder and what makes parity of it, in bit/s", 10000, G_MAXINT, DEFAULT_MIN_BITRATE,
+      live);
+  props[GST_MLO_PROP_MAX_BITRATE] =
+      g_param_spec_uint ("max-bitrate", "Maximum bitrate",
+      "Greatest bitrate given to the encoder and what makes parity of it, in bit/s; where it is below min-bitrate it counts for both",
+      10000, G_MAXINT, DEFAULT_MAX_BITRATE, live);
+  props[GST_MLO_PROP_START_BITRATE] =
+      g_param_spec_uint ("start-bitrate", "Start bitrate",
       "Bitrate until feedback arrives, in bit/s; 0: what the encoder is set to", 0, G_MAXINT, DEFAULT_START_BITRATE,
       ready);
   props[GST_MLO_PROP_BITRATE] =
       g_param_spec_uint ("bitrate", "Bitrate",
-      "Bitrate decided on last, in bit/s; 0: nothing decided yet. Notified when it changes, from the control thread",
-      0, G_MAXUINT, 0, read);
-  props[GST_MLO_PROP_ESTIMATED_BANDWIDTH] = g_param_spec_uint ("estimated-bandwidth", "Estimated bandwidth",
+      "Bitrate decided on last, in bit/s; 0: nothing decided yet. Notified when it changes, from the control thread", 0,
+      G_MAXUINT, 0, read);
+  props[GST_MLO_PROP_ESTIMATED_BANDWIDTH] =
+      g_param_spec_uint ("estimated-bandwidth", "Estimated bandwidth",
       "Capacity of the path as measured, in bit/s with packet headers; 0: not known", 0, G_MAXUINT, 0, read);
-  props[GST_MLO_PROP_TARGET_DELAY] = g_param_spec_uint ("target-delay", "Target delay",
-      "Queue that may stand in the network, in ms", 5, 5000, DEFAULT_TARGET_DELAY, live);
-  props[GST_MLO_PROP_MIN_FRAMERATE] = g_param_spec_int ("min-framerate", "Minimum frame rate",
-      "Least frame rate to go down to, in frames a second", 1, 1000, DEFAULT_MIN_FRAMERATE, live);
-  props[GST_MLO_PROP_MAX_FRAMERATE] = g_param_spec_int ("max-framerate", "Maximum frame rate",
+  props[GST_MLO_PROP_TARGET_DELAY] =
+      g_param_spec_uint ("target-delay", "Target delay", "Queue that may stand in the network, in ms", 5, 5000,
+      DEFAULT_TARGET_DELAY, live);
+  props[GST_MLO_PROP_MIN_FRAMERATE] =
+      g_param_spec_int ("min-framerate", "Minimum frame rate", "Least frame rate to go down to, in frames a second", 1,
+      1000, DEFAULT_MIN_FRAMERATE, live);
+  props[GST_MLO_PROP_MAX_FRAMERATE] =
+      g_param_spec_int ("max-framerate", "Maximum frame rate",
       "Greatest frame rate, in frames a second; 0: the source's", 0, 1000, DEFAULT_MAX_FRAMERATE, live);
-  props[GST_MLO_PROP_MIN_HEIGHT] = g_param_spec_int ("min-height", "Minimum height",
-      "Least height of the pictures to go down to, in pixels", 16, 16384, DEFAULT_MIN_HEIGHT, live);
+  props[GST_MLO_PROP_MIN_HEIGHT] =
+      g_param_spec_int ("min-height", "Minimum height", "Least height of the pictures to go down to, in pixels", 16,
+      16384, DEFAULT_MIN_HEIGHT, live);
   /**
    * GstMlOptimizer:adapt:
    *
