@@ -30,6 +30,8 @@ static const struct
   {"rtpbin", "rtpbin", SMALL "mloptimizer name=o peer=b ! " X264 "! rtph264pay ! " TWCC " ! tee name=t "
         "rtpbin name=a rtpbin name=b t. ! queue ! a.send_rtp_sink_0 t. ! queue ! b.send_rtp_sink_0 "
         "a.send_rtp_src_0 ! fakesink async=false b.send_rtp_src_0 ! fakesink async=false"},
+  {"parity", "rtpulpfecenc", SMALL "mloptimizer name=o ! " X264 "! rtph264pay ! rtpulpfecenc pt=122 percentage=50 ! "
+        "fakesink async=false"},
   {"srt", "srtsink", SMALL "mloptimizer name=o peer=127.0.0.1 ! " X264 "! mpegtsmux ! "
         "srtsink uri=srt://127.0.0.1:9 wait-for-connection=false async=false"},
   {"services", NULL, SMALL "mloptimizer name=o group=g server=ws://127.0.0.1:9/metrics ! " X264
