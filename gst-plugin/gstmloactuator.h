@@ -62,8 +62,9 @@ void gst_mlo_actuator_forget (GstMloActuator * a);
 void gst_mlo_actuator_traits (const GstMloActuator * a, const GstMloPath * path, const GstMloFormat * format,
     MloActuatorTraits * traits);
 
-/* Sets parity and bitrate (of which the parity takes its part) first, then preset and size in one, then frame rate, each where @adapt (MloAdapt bits) allows it and it
- * differs from what is set. Returns what was refused; @refusing: (out): whose bitrate reads back otherwise, NULL: nobody's. */
+/* Sets parity and bitrate (of which the parity takes its part) first, then preset and size in one, then frame rate, each
+ * where @adapt (MloAdapt bits) allows it and it differs from what is set. Returns what was refused; @refusing: (out):
+ * whose bitrate reads back otherwise, NULL: nobody's. */
 GstMloRefused gst_mlo_actuator_apply (GstMloActuator * a, const MloDecision * decision, guint adapt,
     const GstMloFormat * format, const GstMloDriven ** refusing);
 

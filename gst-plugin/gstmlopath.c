@@ -218,7 +218,6 @@ static gboolean
 see_parity (GstPad * pad, GstElement * element, gpointer data)
 {
   GstMloPath *path = data;
-
   guint type = PARITY_NONE;
 
   if (!element || !gst_mlo_path_is_factory (element, "rtpulpfecenc"))

@@ -481,7 +481,6 @@ void
 gst_mlo_telemetry_encoded (GstMloTelemetry * t, const GstMloEncoded * e)
 {
   MloPacket packet = {.send_us = e->now_us };
-
   gsize bytes;
 
   g_mutex_lock (&t->lock);
