@@ -67,6 +67,20 @@ put (const char *name, const char *text)
   g_assert_true (g_file_set_contents (path, text, -1, NULL));
 }
 
+static void
+assert_same (const char *a, const char *b)
+{
+  g_autofree char *path_a = g_build_filename (folder, a, NULL);
+  g_autofree char *path_b = g_build_filename (folder, b, NULL);
+  g_autofree char *first = NULL;
+  g_autofree char *second = NULL;
+  gsize lengths[2];
+
+  g_assert_true (g_file_get_contents (path_a, &first, &lengths[0], NULL));
+  g_assert_true (g_file_get_contents (path_b, &second, &lengths[1], NULL));
+  g_assert_cmpmem (first, lengths[0], second, lengths[1]);
+}
+
 /* From the shipped recordings: both networks come out, are what `model` says, and drive. */
 static void
 test_dataset (void)
@@ -121,6 +135,7 @@ test_simulator (void)
 {
   const char *numbers[2] = { "--jobs 1", "--jobs 3" };
   g_autofree char *first = NULL;
+  g_auto (Ran) anew = { 0 };
 
   for (guint i = 0; i < 2; i++) {
     g_autofree char *line = g_strdup_printf ("train %s --seed 3 --seconds 5 --rounds 2 --episodes 12 --epochs 1 "
@@ -137,6 +152,10 @@ test_simulator (void)
     else                        /* the header holds the time; the numbers follow it */
       g_assert_cmpmem (first + length - 100000, 100000, data + length - 100000, 100000);
   }
+  /* The reserve is what the two written beside it lead to. */
+  anew = tool ("train --only reserve --seed 3 --from sim-0 --output sim-anew");
+  g_assert_cmpint (anew.code, ==, 0);
+  assert_same ("sim-0/reserve.safetensors", "sim-anew/reserve.safetensors");
 }
 
 static void

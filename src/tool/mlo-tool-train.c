@@ -122,8 +122,6 @@ save_reserve (const MloTrained * t, const MloTrainerOptions * o, const MloDatase
   };
   g_autoptr (GPtrArray) pieces = NULL;
 
-  if (!t->predictor || !t->optimizer)
-    return TRUE;
   if (dataset)
     pieces = mlo_reserve_cut (dataset->recordings, dataset->n_recordings);
   else
@@ -142,6 +140,7 @@ save (const MloTrained * t, const MloTrainerOptions * o, const MloDataset * data
 {
   g_autofree char *predictor = g_build_filename (folder, MLO_PREDICTOR_FILE, NULL);
   g_autofree char *optimizer = g_build_filename (folder, MLO_OPTIMIZER_FILE, NULL);
+  g_auto (MloTrained) written = { 0 };
 
   if (t->predictor && !mlo_bitrate_predictor_save (t->predictor, predictor, t->predictor_summary, error))
     return FALSE;
@@ -151,7 +150,12 @@ save (const MloTrained * t, const MloTrainerOptions * o, const MloDataset * data
     printf ("%s: %s\n", predictor, t->predictor_summary ? t->predictor_summary : "as it was");
   if (t->optimizer)
     printf ("%s: %s\n", optimizer, t->optimizer_summary ? t->optimizer_summary : "as it was");
-  return save_reserve (t, o, dataset, folder, error);
+  if (!t->predictor || !t->optimizer)
+    return TRUE;
+  /* Of what was written, beside which it stands: what is read back differs in a last digit. */
+  if (!mlo_tool_load_models (folder, &written.predictor, &written.optimizer, error))
+    return FALSE;
+  return save_reserve (&written, o, dataset, folder, error);
 }
 
 /* What is asked for, after the options are read. */

@@ -67,7 +67,8 @@ struct _MloLearner
   MloLineage lineage;           /* as it was kept; const */
   MloLineage now;
   MloOnlineNumbers resumed_at;  /* counts that go on from the learner's state, where that was kept */
-  guint64 ticks, saved_ticks;   /* of this stream; of those in the last saving */
+  guint64 ticks;                /* of this stream */
+  guint64 saved_ticks, saved_steps;     /* in the last saving */
   guint good_ticks;
   double mean_kbps;
   guint64 predictor_serial, optimizer_serial;
@@ -187,6 +188,13 @@ update_lineage (MloLearner * l)
     n->good_kbps = l->mean_kbps;
 }
 
+/* Steps go on for a while where no tick comes any more. */
+static gboolean
+unsaved (const MloLearner * l)
+{
+  return l->ticks != l->saved_ticks || l->report.steps != l->saved_steps;
+}
+
 static void
 save (MloLearner * l)
 {
@@ -195,6 +203,7 @@ save (MloLearner * l)
   g_autoptr (MloNetworks) n = NULL;
 
   l->saved_ticks = l->ticks;
+  l->saved_steps = l->report.steps;
   update_lineage (l);
   if (mlo_keep_obstacle (l->keep))
     return;
@@ -311,7 +320,7 @@ learner_thread (gpointer data)
     work = mlo_online_step (l->online);
     l->report.steps += work != MLO_ONLINE_IDLE;
     offer_champions (l);
-    if (now_us >= next_save_us && l->ticks != l->saved_ticks) {
+    if (now_us >= next_save_us && unsaved (l)) {
       save (l);
       next_save_us = now_us + l->save_us;
     }
@@ -395,7 +404,7 @@ mlo_learner_free (MloLearner * l)
   g_thread_join (l->thread);
   /* Not on the thread of lowest priority: on a busy machine it would be long about it. */
   take_ticks (l);
-  if (l->ticks != l->saved_ticks)
+  if (unsaved (l))
     save (l);
   mlo_keep_free (l->keep);
   mlo_online_free (l->online);
