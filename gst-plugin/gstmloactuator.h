@@ -13,9 +13,9 @@ G_BEGIN_DECLS
 typedef enum
 {
   GST_MLO_REFUSED_SIZE = 1 << 0,        /* not now: no caps have gone out yet */
-  GST_MLO_REFUSED_SIZES = 1 << 3,       /* what is downstream does not take that size */
-  GST_MLO_REFUSED_PRESET = 1 << 1,      /* not now */
-  GST_MLO_REFUSED_PRESETS = 1 << 2,     /* nor any more: the encoder does not keep them */
+  GST_MLO_REFUSED_SIZES = 1 << 1,       /* what is downstream does not take that size */
+  GST_MLO_REFUSED_PRESET = 1 << 2,      /* not now */
+  GST_MLO_REFUSED_PRESETS = 1 << 3,     /* nor any more: the encoder does not keep them */
 } GstMloRefused;
 
 /**

@@ -47,49 +47,30 @@ maker_unref (gpointer m)
   g_atomic_rc_box_release_full (m, maker_clear);
 }
 
-static void
-count (Passed * p, GstBuffer * buffer)
-{
-  g_atomic_int_inc (&p->packets);
-  g_atomic_int_add (&p->bytes, (guint) gst_buffer_get_size (buffer));
-}
-
 /* Lists come to the probe as they are; the element takes them apart, and what it puts out are buffers. */
 static GstPadProbeReturn
-on_sink (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+count (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   GstMloParityMaker *m = data;
+  Passed *p = &m->passed[pad == m->pads[1]];
 
-  count (&m->passed[0], GST_PAD_PROBE_INFO_BUFFER (info));
-  return GST_PAD_PROBE_OK;
-}
-
-static GstPadProbeReturn
-on_src (GstPad * pad, GstPadProbeInfo * info, gpointer data)
-{
-  GstMloParityMaker *m = data;
-
-  count (&m->passed[1], GST_PAD_PROBE_INFO_BUFFER (info));
+  g_atomic_int_inc (&p->packets);
+  g_atomic_int_add (&p->bytes, (guint) gst_buffer_get_size (GST_PAD_PROBE_INFO_BUFFER (info)));
   return GST_PAD_PROBE_OK;
 }
 
 static GstMloParityMaker *
 maker_new (GstElement * element)
 {
-  const struct
-  {
-    const char *name;
-    GstPadProbeCallback probe;
-  } pads[2] = { {"sink", on_sink}, {"src", on_src} };
   GstMloParityMaker *m = g_atomic_rc_box_new0 (GstMloParityMaker);
 
   m->element = gst_object_ref (element);
   m->set = -1;
-  for (guint i = 0; i < 2; i++) {
-    m->pads[i] = gst_element_get_static_pad (element, pads[i].name);
-    m->probes[i] = gst_pad_add_probe (m->pads[i], GST_PAD_PROBE_TYPE_BUFFER, pads[i].probe, g_atomic_rc_box_acquire (m),
+  m->pads[0] = gst_element_get_static_pad (element, "sink");
+  m->pads[1] = gst_element_get_static_pad (element, "src");
+  for (guint i = 0; i < 2; i++)
+    m->probes[i] = gst_pad_add_probe (m->pads[i], GST_PAD_PROBE_TYPE_BUFFER, count, g_atomic_rc_box_acquire (m),
         maker_unref);
-  }
   return m;
 }
 
